@@ -1,0 +1,1 @@
+"""Our database backend: PostgreSQL that knows for whom we act and can partition a table by month."""
