@@ -1,0 +1,47 @@
+"""What every table of a client has in common: the client, the scoped manager, and the marks the walls read."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from typing_extensions import Self
+
+from domventas.core import tenancy
+from domventas.core.managers import ClientManager
+
+
+class ClientModel(models.Model):
+    """A row that belongs to exactly one client and is invisible to the others.
+
+    Marks, read by sync_walls and the canonical dump:
+        audited: each change is written to AuditEntry by the database itself.
+        app_may: what the application's role may do to the table; facts that only grow say "SELECT, INSERT".
+        brand_path: way to the brand ("sku__product__brand"); members limited to brands see only those.
+        volatile: True = the table is left out of the canonical dump; names = these columns are.
+        partition_by: a date column; the table is partitioned by its month from the first migration.
+        dump_key: the natural key used by the canonical dump where no unique constraint names it.
+    """
+
+    client = models.ForeignKey(
+        "core.Client",
+        on_delete=models.PROTECT,
+        editable=False,
+        default=tenancy.acting_client_id,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("client"),
+    )
+    objects: ClassVar[ClientManager[Self]] = ClientManager()
+
+    audited: ClassVar[bool] = False
+    app_may: ClassVar[str] = "SELECT, INSERT, UPDATE, DELETE"
+    brand_path: ClassVar[str] = ""
+    volatile: ClassVar[bool | tuple[str, ...]] = False
+    partition_by: ClassVar[str] = ""
+    dump_key: ClassVar[tuple[str, ...]] = ()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
