@@ -1,0 +1,316 @@
+"""The one door for bulk writes: rows are staged, checked, and merged by one guarded INSERT … SELECT.
+
+Rows that are already equal are not written at all, so reading the same window again costs almost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count, repeat
+from typing import Any, Final, LiteralString, cast
+
+from django.db import connection, models, transaction
+from django.db.backends.utils import CursorWrapper
+from psycopg.sql import SQL, Composable, Composed, Identifier
+
+from domventas.core import partitions
+from domventas.core.bulk_values import column_type, converter, exact
+from domventas.core.errors import DomventasError
+from domventas.core.fields import EncryptedTextField
+from domventas.core.models import ClientModel
+from domventas.core.tenancy import current
+
+#: From here on COPY is faster than a statement with parameters; below, the temporary table's overhead shows.
+COPY_FROM: Final = 100
+
+_names = count()
+
+
+class DuplicateKeys(DomventasError, ValueError):
+    """One batch holds several rows of one key; which of them is right is not for the loader to guess."""
+
+    message = "The same key was given more than once."
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """What a merge did.
+
+    Attributes:
+        rows: rows given.
+        inserted: new rows.
+        updated: rows that differed and were changed; the rest was equal, or older than what we have.
+        ids: primary keys of all given rows by key, if asked for.
+    """
+
+    rows: int = 0
+    inserted: int = 0
+    updated: int = 0
+    ids: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def __add__(self, other: Upserted) -> Upserted:
+        return Upserted(
+            self.rows + other.rows, self.inserted + other.inserted, self.updated + other.updated, {**self.ids, **other.ids}
+        )
+
+
+def upsert(
+    model: type[ClientModel],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    key: Sequence[str],
+    *,
+    compare: Sequence[str] | None = None,
+    keep: Sequence[str] = (),
+    newer_than: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+    returning: bool = False,
+) -> Upserted:
+    """Insert or update rows of the active client by their natural key.
+
+    Opens a transaction if there is none; makes the months' partitions of a partitioned table. Signals, `save()` and
+    `auto_now` do not run. Columns left out take the model's default on insert and stay on update.
+
+    Args:
+        columns: field names, in the order of the rows' values.
+        key: field names of a unique constraint, without `client`.
+        compare: fields whose change makes a row different; default all but the key and encrypted ones. The others
+            are written along with a change, never the reason for one (a fetch time, a document's id).
+        keep: fields that are set on insert only.
+        newer_than: a field (usually the source's own time of change); a row whose value is older than the stored one
+            is left out, so late and repeated pages never undo newer facts.
+        extra: further fields with one value for all rows.
+        returning: give the ids of all rows of the batch, changed or not.
+
+    Raises:
+        DuplicateKeys: one key twice in the batch. NoClient: not exactly one client. TypeError: a float for a decimal.
+    """
+    plan = _Plan(model, tuple(columns), tuple(key), extra or {}, newer_than, frozenset(keep), compare)
+    values = plan.prepared(rows)
+    if not values:
+        return Upserted()
+    plan.refuse_duplicates(values)
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        if model.partition_by:
+            at = plan.names.index(model.partition_by)
+            partitions.ensure(model, {row[at] for row in values})
+        if len(values) < COPY_FROM:
+            return _merge(cursor, plan, plan.values_source(len(values)), values, returning)
+        with _staged(cursor, plan, values) as stage:
+            return _merge(cursor, plan, SQL("{} AS s").format(Identifier(stage)), values, returning, copied=True)
+
+
+@contextmanager
+def copy_stage(name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """A temporary table with these rows for the statements inside the block, which runs in one transaction.
+
+    Args:
+        name: what it is about; the table's name begins with it.
+        columns: PostgreSQL type by column name.
+
+    Yields:
+        The table's name, safe to be written into SQL. It has been analyzed.
+
+    Raises:
+        TypeError: a float for a numeric column.
+    """
+    table = f"stage_{name}_{next(_names)}"
+    exact_at = [index for index, kind in enumerate(columns.values()) if kind.lower().startswith(("numeric", "decimal"))]
+    definition = SQL(", ").join(SQL("{} ").format(Identifier(c)) + _raw(kind) for c, kind in columns.items())
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        cursor.execute(SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(Identifier(table), definition))
+        _copy(cursor, table, _without_floats(rows, exact_at, tuple(columns)))
+        cursor.execute(SQL("ANALYZE {}").format(Identifier(table)))
+        yield f'"{table}"'
+        cursor.execute(SQL("DROP TABLE {}").format(Identifier(table)))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which columns are written, compared, kept; all SQL parts that follow from it."""
+
+    model: type[ClientModel]
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    extra: Mapping[str, Any]
+    newer_than: str | None
+    keep: frozenset[str]
+    compare: Sequence[str] | None
+
+    def __post_init__(self) -> None:
+        wanted = {"client", *(str(self.field(name).name) for name in self.key)}
+        keys = [set(c.fields) for c in self.model._meta.constraints if isinstance(c, models.UniqueConstraint)]
+        if wanted not in keys:
+            raise ValueError(f"{self.model._meta.label} has no unique constraint on {sorted(wanted)}")
+        for name in {*self.key, *self.keep, *(self.compare or ()), *filter(None, [self.newer_than])}:
+            if name not in self.names:
+                raise ValueError(f"{name} is not among the columns")
+
+    @cached_property
+    def client(self) -> int:
+        return current().one
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return (*self.columns, *self.extra)
+
+    @cached_property
+    def _by_name(self) -> dict[str, models.Field[Any, Any]]:
+        fields = self.model._meta.concrete_fields
+        return {name: f for f in fields for name in (str(f.name), str(f.attname))}
+
+    def field(self, name: str) -> models.Field[Any, Any]:
+        return self._by_name[name]
+
+    def identifiers(self, names: Iterable[str]) -> list[Identifier]:
+        return [Identifier(str(self.field(name).column)) for name in names]
+
+    def prepared(self, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The rows with every value checked and in the driver's form, the extra values at their end."""
+        given = [tuple(row) for row in rows]
+        if any(len(row) != len(self.columns) for row in given):
+            raise ValueError(f"each row needs {len(self.columns)} values: {', '.join(self.columns)}")
+        if not given:
+            return []
+        by_column: list[Iterable[Any]] = [*zip(*given, strict=True), *([value] for value in self.extra.values())]
+        for index, name in enumerate(self.names):
+            convert = converter(self.field(name), self.client)
+            if convert:
+                by_column[index] = [None if value is None else convert(value) for value in by_column[index]]
+        constant = [repeat(next(iter(values))) for values in by_column[len(self.columns) :]]
+        return list(zip(*by_column[: len(self.columns)], *constant, strict=False))
+
+    def refuse_duplicates(self, values: list[tuple[Any, ...]]) -> None:
+        at = [self.names.index(name) for name in self.key]
+        seen: set[tuple[Any, ...]] = set()
+        for row in values:
+            key = tuple(row[index] for index in at)
+            if key in seen:
+                named = ", ".join(f"{name}={value!r}" for name, value in zip(self.key, key, strict=True))
+                raise DuplicateKeys(f"{self.model._meta.verbose_name} was given more than once: {named}.")
+            seen.add(key)
+
+    def values_source(self, rows: int) -> Composed:
+        """A VALUES list; its first row states the types."""
+        types = [_raw(column_type(self.field(name))) for name in self.names]
+        first = SQL("({})").format(SQL(", ").join(SQL("%s::") + kind for kind in types))
+        names = SQL(", ").join(self.identifiers(self.names))
+        return SQL("(VALUES {}) AS s ({})").format(SQL(", ").join([first] * rows), names)
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What the model says for the columns left out, as `save()` would; by column."""
+        blank = self.model(client_id=self.client)
+        named = {self.field(name).attname for name in self.names}
+        found = {}
+        for field in self.model._meta.concrete_fields:
+            left_out = field.attname not in named and not field.primary_key and field.name != "client"
+            if left_out and not field.generated and not field.has_db_default():
+                value = field.get_db_prep_save(field.pre_save(blank, add=True), connection)
+                if value is not None:
+                    found[str(field.name)] = value
+        return found
+
+    def merge(self, source: Composable) -> Composed:
+        """INSERT … SELECT … ON CONFLICT. Parameters: client, defaults, then those of the source."""
+        changes = [name for name in self.names if name not in self.key and name not in self.keep]
+        reasons = self.compare
+        if reasons is None:
+            reasons = [n for n in changes if n not in self.extra and not isinstance(self.field(n), EncryptedTextField)]
+        touched = [name for name in self.defaults if getattr(self.field(name), "auto_now", False)]
+        keys, names = self.identifiers(self.key), self.identifiers(self.names)
+        defaults = [SQL("%s::") + _raw(column_type(self.field(name))) for name in self.defaults]
+        sets = [SQL("{0} = excluded.{0}").format(column) for column in self.identifiers([*changes, *touched])]
+        guard = [_differs(self.identifiers(reasons))] if reasons else []
+        if self.newer_than:
+            column = Identifier(str(self.field(self.newer_than).column))
+            guard.append(SQL("(t.{0} IS NULL OR t.{0} <= excluded.{0})").format(column))
+        action = SQL("DO UPDATE SET {} WHERE {}").format(SQL(", ").join(sets), SQL(" AND ").join(guard))
+        return SQL(
+            "INSERT INTO {table} AS t (client_id, {columns}) SELECT %s, {selected} FROM {source} ORDER BY {by}"
+            " ON CONFLICT (client_id, {keys}) {action}"
+        ).format(
+            table=Identifier(self.model._meta.db_table),
+            columns=SQL(", ").join([*names, *self.identifiers(self.defaults)]),
+            selected=SQL(", ").join([*(SQL("s.{}").format(name) for name in names), *defaults]),
+            by=SQL(", ").join(SQL("s.{}").format(name) for name in keys),
+            keys=SQL(", ").join(keys),
+            source=source,
+            action=action if reasons else SQL("DO NOTHING"),
+        )
+
+
+def _merge(
+    cursor: CursorWrapper, plan: _Plan, source: Composable, values: list[tuple[Any, ...]], returning: bool, *, copied: bool = False
+) -> Upserted:
+    given = [] if copied else [value for row in values for value in row]
+    target, keys = Identifier(plan.model._meta.db_table), plan.identifiers(plan.key)
+    parameters = [plan.client, *plan.defaults.values(), *given]
+    if plan.model.partition_by:
+        # System columns of a partitioned table cannot be returned; but this statement's snapshot holds only what
+        # was there before, so a written key that is found in the table was an update.
+        sql = SQL(
+            "WITH done AS ({merge} RETURNING {keys}) SELECT count(*), count(*) - (SELECT count(*) FROM {target}"
+            " JOIN done USING ({keys}) WHERE client_id = %s) FROM done"
+        )
+        parameters.append(plan.client)
+    else:
+        sql = SQL("WITH done AS ({merge} RETURNING t.xmax = 0 AS fresh) SELECT count(*), count(*) FILTER (WHERE fresh) FROM done")
+    statement = sql.format(merge=plan.merge(source), keys=SQL(", ").join(keys), target=target)
+    cursor.execute(statement, parameters)  # type: ignore[arg-type]  # Django passes composed SQL on to the driver
+    written, inserted = cursor.fetchone()
+    ids: dict[tuple[Any, ...], int] = {}
+    if returning:
+        found = SQL("SELECT t.id, {columns} FROM {source} JOIN {target} AS t ON t.client_id = %s AND {same}").format(
+            columns=SQL(", ").join(SQL("t.{}").format(name) for name in keys),
+            source=source,
+            target=target,
+            same=SQL(" AND ").join(SQL("t.{0} = s.{0}").format(name) for name in keys),
+        )
+        cursor.execute(found, [*given, plan.client])  # type: ignore[arg-type]  # as above
+        ids = {tuple(row[1:]): row[0] for row in cursor.fetchall()}
+    return Upserted(len(values), inserted, written - inserted, ids)
+
+
+@contextmanager
+def _staged(cursor: CursorWrapper, plan: _Plan, values: list[tuple[Any, ...]]) -> Iterator[str]:
+    """The rows in a temporary table with the target's own column types."""
+    table = f"stage_{next(_names)}"
+    columns = SQL(", ").join(plan.identifiers(plan.names))
+    cursor.execute(
+        SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(  # type: ignore[arg-type]  # as above
+            Identifier(table), columns, Identifier(plan.model._meta.db_table)
+        )
+    )
+    _copy(cursor, table, values)
+    yield table
+    # ON COMMIT DROP does not come between two merges of one transaction.
+    cursor.execute(SQL("DROP TABLE {}").format(Identifier(table)))  # type: ignore[arg-type]  # as above
+
+
+def _copy(cursor: CursorWrapper, table: str, rows: Iterable[Sequence[Any]]) -> None:
+    with cursor.copy(SQL("COPY {} FROM STDIN").format(Identifier(table))) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _differs(columns: list[Identifier]) -> Composed:
+    theirs = SQL(", ").join(SQL("t.{}").format(name) for name in columns)
+    ours = SQL(", ").join(SQL("excluded.{}").format(name) for name in columns)
+    return SQL("({}) IS DISTINCT FROM ({})").format(theirs, ours)
+
+
+def _without_floats(rows: Iterable[Sequence[Any]], at: list[int], names: tuple[str, ...]) -> Iterator[Sequence[Any]]:
+    for row in rows:
+        for index in at:
+            if row[index] is not None:
+                exact(row[index], names[index])
+        yield row
+
+
+def _raw(text: str) -> SQL:
+    """SQL from our own models and callers' type names, never from outside."""
+    return SQL(cast("LiteralString", text))

@@ -1,0 +1,42 @@
+"""Monthly partitions of the big tables: made when first needed, walled from their first moment, dropped as a whole.
+
+Through the owner's functions; the application itself may not create or drop anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from django.db import connection, connections
+
+from domventas.core.models import ClientModel
+
+
+def ensure(model: type[ClientModel], days: Iterable[date]) -> int:
+    """Make the partitions for these days where they are missing; returns how many were made.
+
+    Every writer of a partitioned table calls it first; `bulk.upsert` does so by itself.
+    """
+    months = sorted({day.replace(day=1) for day in days})
+    if not months:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FILTER (WHERE core_make_partition(%s, month)) FROM unnest(%s::date[]) AS month",
+            [model._meta.db_table, months],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def drop(model: type[ClientModel], month: date) -> bool:
+    """Drop one month for all clients (retention), as ops; False if there was none."""
+    with connections["ops"].cursor() as cursor:
+        cursor.execute("SELECT core_drop_partition(%s, %s)", [model._meta.db_table, month])
+        return bool(cursor.fetchone()[0])
+
+
+def analyze(model: type[ClientModel]) -> None:
+    """Refresh the planner's statistics after a big load."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT core_analyze(%s)", [model._meta.db_table])
