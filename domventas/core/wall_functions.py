@@ -1,7 +1,7 @@
 """The database functions behind the walls: the audit trigger, and what only the owner of a table may do.
 
-All are SECURITY DEFINER with a fixed search path. The application may call the three of the owner; each checks the
-name it is given against the catalog.
+All are SECURITY DEFINER with a fixed search path, and check the name they are given against the catalog. Dropping is
+for ops alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class _Function:
     arguments: str
     returns: str
     owner: str
+    may: str
     body: str
 
     @property
@@ -36,7 +37,7 @@ class _Function:
 
 # Owned by ops, which no wall stops: the trigger must see the row of whichever client it belongs to.
 AUDIT: Final = _Function(
-    "core_audit", "", "trigger", "ops",
+    "core_audit", "", "trigger", "ops", "",
     """
 DECLARE
   old_row jsonb := CASE WHEN TG_OP = 'INSERT' THEN NULL ELSE to_jsonb(OLD) END;
@@ -64,7 +65,7 @@ END
 
 # ATTACH takes a weaker lock on the parent than CREATE … PARTITION OF: readers and writers go on meanwhile.
 MAKE_PARTITION: Final = _Function(
-    "core_make_partition", "parent text, month date", "boolean", "owner",
+    "core_make_partition", "parent text, month date", "boolean", "owner", "app, ops",
     f"""
 DECLARE
   first date := date_trunc('month', month)::date;
@@ -98,7 +99,7 @@ END
 
 # Retention: a month goes as a whole, in a moment, and leaves no dead rows.
 DROP_PARTITION: Final = _Function(
-    "core_drop_partition", "parent text, month date", "boolean", "owner",
+    "core_drop_partition", "parent text, month date", "boolean", "owner", "ops",
     """
 DECLARE
   child text := parent || to_char(date_trunc('month', month), '"_y"YYYY"m"MM');
@@ -114,7 +115,7 @@ END
 )  # fmt: skip
 
 ANALYZE: Final = _Function(
-    "core_analyze", "name text", "void", "owner",
+    "core_analyze", "name text", "void", "owner", "app, ops",
     """
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = name
@@ -147,7 +148,7 @@ def differences(cursor: CursorWrapper) -> Iterator[str]:
             f" SET search_path = pg_catalog, public, pg_temp AS $wall${function.body}$wall$"
         )
         yield f"REVOKE ALL ON FUNCTION {function.name} FROM public"
-        if function.owner == "owner":
-            yield f"GRANT EXECUTE ON FUNCTION {function.name} TO app, ops"
-        else:
+        if function.may:
+            yield f"GRANT EXECUTE ON FUNCTION {function.name} TO {function.may}"
+        if function.owner != "owner":
             yield f"ALTER FUNCTION {function.name} OWNER TO {function.owner}"
