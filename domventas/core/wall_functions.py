@@ -43,15 +43,10 @@ DECLARE
   old_row jsonb := CASE WHEN TG_OP = 'INSERT' THEN NULL ELSE to_jsonb(OLD) END;
   new_row jsonb := CASE WHEN TG_OP = 'DELETE' THEN NULL ELSE to_jsonb(NEW) END;
   today date := (now() AT TIME ZONE 'UTC')::date;
-  secret text;
 BEGIN
-  FOREACH secret IN ARRAY TG_ARGV LOOP
-    IF old_row ->> secret IS NOT NULL THEN
-      old_row := old_row || jsonb_build_object(secret, 'sha256:' || left(encode(sha256(convert_to(old_row ->> secret, 'UTF8')), 'hex'), 12));
-    END IF;
-    IF new_row ->> secret IS NOT NULL THEN
-      new_row := new_row || jsonb_build_object(secret, 'sha256:' || left(encode(sha256(convert_to(new_row ->> secret, 'UTF8')), 'hex'), 12));
-    END IF;
+  FOR i IN 0 .. TG_NARGS - 1 LOOP
+    old_row := core_fingerprint(old_row, TG_ARGV[i]);
+    new_row := core_fingerprint(new_row, TG_ARGV[i]);
   END LOOP;
   PERFORM core_make_partition('core_auditentry', today);
   INSERT INTO core_auditentry (client_id, day, "table", "row", before, after, actor, request)
@@ -127,8 +122,21 @@ END
 """,
 )  # fmt: skip
 
-#: In the order of their making: the audit calls the partitions.
-FUNCTIONS: Final = (MAKE_PARTITION, DROP_PARTITION, ANALYZE, AUDIT)
+FINGERPRINT: Final = _Function(
+    "core_fingerprint", "line jsonb, secret text", "jsonb", "owner", "ops",
+    """
+BEGIN
+  IF line ->> secret IS NULL THEN
+    RETURN line;
+  END IF;
+  RETURN line || jsonb_build_object(
+    secret, 'sha256:' || left(encode(sha256(convert_to(line ->> secret, 'UTF8')), 'hex'), 12));
+END
+""",
+)  # fmt: skip
+
+#: In the order of their making: the audit calls the others.
+FUNCTIONS: Final = (MAKE_PARTITION, DROP_PARTITION, ANALYZE, FINGERPRINT, AUDIT)
 
 
 def differences(cursor: CursorWrapper) -> Iterator[str]:
