@@ -1,0 +1,65 @@
+"""What can go wrong at a marketplace's border, sorted by what the caller has to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+@dataclass
+class BorderError(Exception):
+    """A call to the outside failed. Holds what support asks for, never a secret and never a whole body.
+
+    Attributes:
+        message: what happened, in words an operations person understands.
+        operation: the connector's name for the call, for example `orders.search`.
+        status: HTTP status, None when no answer came.
+        request_id: the provider's own id of the request, when it gave one.
+        excerpt: at most a few hundred redacted characters of the answer.
+    """
+
+    message: str
+    operation: str = ""
+    status: int | None = None
+    request_id: str = ""
+    excerpt: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        where = f" [{self.operation}" + (f" {self.status}" if self.status else "") + "]" if self.operation else ""
+        return f"{self.message}{where}"
+
+
+@dataclass
+class Throttled(BorderError):
+    """Too many requests. Wait `after` and ask again; it counts as no attempt."""
+
+    after: timedelta = timedelta(seconds=60)
+
+
+@dataclass
+class Unavailable(BorderError):
+    """No answer, half an answer or a server error: another try may heal it."""
+
+
+@dataclass
+class NotReady(BorderError):
+    """A report or submission is not finished. Ask again after `after`."""
+
+    after: timedelta = timedelta(seconds=60)
+
+
+@dataclass
+class Unauthorized(BorderError):
+    """The credential was refused or lacks a right: stop this account's flow, people have to act."""
+
+
+@dataclass
+class Refused(BorderError):
+    """The request itself was refused; sending it again changes nothing."""
+
+
+@dataclass
+class Malformed(BorderError):
+    """The answer has not the agreed shape: the bytes are kept, the record is quarantined."""
+
+    path: str = ""
