@@ -1,0 +1,1 @@
+"""One folder per marketplace; nothing outside it knows the marketplace by name."""

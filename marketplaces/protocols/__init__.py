@@ -1,0 +1,1 @@
+"""Protocols that several marketplaces share; they know no operator."""
