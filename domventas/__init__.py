@@ -1,0 +1,1 @@
+"""domventas: one back office for nine marketplaces."""

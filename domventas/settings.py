@@ -1,0 +1,254 @@
+"""All settings, from the environment; a secret X may also come from the file named by X_FILE."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def env(name: str, default: str = "") -> str:
+    """A setting as text; `NAME_FILE` names a file that holds it."""
+    if path := os.environ.get(f"{name}_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return os.environ.get(name, default)
+
+
+def env_bool(name: str, *, default: bool = False) -> bool:
+    """1, true, yes, on are true."""
+    return env(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """Comma-separated values."""
+    return [item.strip() for item in env(name, default).split(",") if item.strip()]
+
+
+def env_number(name: str, default: float) -> float:
+    """A number, such as a period in seconds."""
+    return float(env(name) or default)
+
+
+# ── mode ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# The demo and the tests run on servers this checkout started itself (devservers.py says so); only then may secrets have
+# a default.
+OWN_SERVERS = env_bool("DOMVENTAS_OWN_SERVERS") or not env("DATABASE_URL")
+DEBUG = env_bool("DEBUG")
+SECRET_KEY = env("SECRET_KEY") or ("only-for-the-demo-on-this-machine" if OWN_SERVERS or DEBUG else "")
+KEYRING = env_list("DOMVENTAS_KEYRING") or (
+    ["ZG9tdmVudGFzLWRlbW8ta2V5LW5vdC1mb3ItbGl2ZSE="] if OWN_SERVERS or DEBUG else []
+)
+if not SECRET_KEY or not KEYRING:
+    raise ImproperlyConfigured("SECRET_KEY and DOMVENTAS_KEYRING must be set where DATABASE_URL is")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver" if OWN_SERVERS else "")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+DEMO = env_bool("DOMVENTAS_DEMO")
+
+
+# ── database: three roles of one database ───────────────────────────────────────────────────────────────────────────
+def database(variable: str) -> dict[str, Any]:
+    """Django's settings for one URL; PostgreSQL only, through our backend that knows the client."""
+    url = urlsplit(env(variable, "postgresql:///not-configured"))
+    query = {key: values[0] for key, values in parse_qs(url.query).items()}
+    options = {
+        "application_name": f"domventas {variable.removeprefix('DATABASE_').removesuffix('URL').strip('_').lower()}",
+        "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=600s",
+    }
+    return {
+        "ENGINE": "domventas.core.db",
+        "NAME": url.path[1:],
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": query.get("host", url.hostname or ""),
+        "PORT": query.get("port", str(url.port or "")),
+        "CONN_MAX_AGE": int(env_number("CONN_MAX_AGE", 60)),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+
+
+DATABASES = {
+    "default": database("DATABASE_URL"),
+    "owner": database("DATABASE_OWNER_URL"),
+    "ops": database("DATABASE_OPS_URL"),
+}
+WALLED_ALIASES = {"default", "owner"}  # owner passes every wall, but the audit trigger reads who acts
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ── apps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "unfold.contrib.import_export",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "import_export",
+    "django_celery_beat",
+    "django_htmx",
+    "template_partials",
+    "rest_framework",
+    "drf_spectacular",
+    "domventas.core",
+    "marketplaces",
+    "catalog",
+    "orders",
+    "finance",
+    "tickets",
+    "reports",
+    "domventas.ops",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "domventas.core.middleware.ActiveClient",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "domventas.urls"
+WSGI_APPLICATION = "domventas.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "builtins": ["domventas.core.templatetags.client_form"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "core.User"
+AUTHENTICATION_BACKENDS = ["domventas.core.auth.MembershipBackend"]
+LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+if os.environ.get("PYTEST_VERSION"):  # hundreds of logins: the slow hasher proves nothing there
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# ── marketplaces ────────────────────────────────────────────────────────────────────────────────────────────────────
+DOMVENTAS_CONNECTORS = env_list("DOMVENTAS_CONNECTORS", "marketplaces.connectors")
+SANDBOX_URL = env("SANDBOX_URL", "http://127.0.0.1:8790")
+REDIS_URL = env("REDIS_URL")
+
+# ── jobs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+JOB_MAX_STARTS = 3  # starts without progress or end before a run is quarantined
+JOB_SWEEP_EVERY = env_number("JOB_SWEEP_EVERY", 5)
+JOB_RESEND_AFTER = env_number("JOB_RESEND_AFTER", 60)
+JOB_DEAD_AFTER = env_number("JOB_DEAD_AFTER", 2)
+JOB_OVERDUE_GRACE = env_number("JOB_OVERDUE_GRACE", 30)
+JOB_RELAY_EVERY = env_number("JOB_RELAY_EVERY", 0.25)
+CELERY_BROKER_URL = env("BROKER_URL") or (
+    f"redis+socket://{REDIS_URL.removeprefix('unix://').partition('?')[0]}?virtual_host=0"
+    if REDIS_URL.startswith("unix://")
+    else REDIS_URL
+)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": int(env_number("JOB_VISIBILITY", 1800)),
+    "unacked_restore_interval": int(env_number("JOB_RESTORE_INTERVAL", 10)),
+    "unacked_restore_throttle": 1,  # kombu's 10 multiplies the interval
+    "unacked_mutex_expire": int(env_number("JOB_MUTEX_EXPIRE", 20)),  # kombu's 300: a killed holder stops redelivery for 5 min
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+    "retry_on_timeout": True,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's 100 tries end in a worker that gave up
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False  # the dispatch row is the retry
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
+CELERY_RESULT_EXPIRES = None  # else beat plants a row nobody declared
+CELERY_BEAT_SCHEDULER = "domventas.core.jobs.beat:LeaderScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = env_number("JOB_BEAT_LOOP", 5)
+CELERY_DB_REUSE_MAX = 100  # unset, Celery closes the database connection around every task
+CELERY_TIMEZONE = "UTC"
+
+# ── languages, time, files ──────────────────────────────────────────────────────────────────────────────────────────
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # serves static files without collectstatic; production collects
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# ── safety ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+TLS = not OWN_SERVERS and not DEBUG
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 50 * 1024 * 1024
+IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"  # unset means that everybody may
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"
+
+# ── faces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+PRIMARY = {
+    "50": "#f1f6fa", "100": "#e0ebf4", "200": "#c4d9ea", "300": "#98bedb", "400": "#669cc6", "500": "#447fb0",
+    "600": "#336696", "700": "#2b537a", "800": "#274766", "900": "#243d56", "950": "#18283a",
+}  # fmt: skip
+UNFOLD = {
+    "SITE_TITLE": "domventas",
+    "SITE_HEADER": "domventas",
+    "SITE_SYMBOL": "storefront",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SITE_DROPDOWN": "domventas.core.admin.client_links",
+    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "domventas.core.admin.navigation"},
+    "STYLES": ["domventas.core.admin.stylesheet"],
+    "COLORS": {"primary": PRIMARY},
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissions"],
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "WARNING")},
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""Django's command line; starts or joins this checkout's own servers for commands that need a database."""
+
+import os
+import sys
+
+WITHOUT_DATABASE = {"check", "help", "makemessages", "makemigrations", "sandbox", "startapp", "--help", "--version"}
+
+
+def main() -> None:
+    """Run one command."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "domventas.settings")
+    if "DATABASE_URL" not in os.environ and not WITHOUT_DATABASE & set(sys.argv[1:2] or ["help"]):
+        import devservers
+
+        devservers.serve()
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
