@@ -20,10 +20,12 @@ _GT = TypeVar("_GT", covariant=True)
 class ClientForeignKey(models.ForeignKey[_ST, _GT]):
     """A reference inside one client.
 
-    The database constraint is composite, `(client_id, x_id)`, and is put by sync_walls; so Django makes none.
+    The database constraint is composite, `(client_id, x_id)`, and is put by sync_walls; so Django makes none. With
+    `db_wall=False` there is none at all: big facts pay for each key, and a loader's join has resolved it already.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, db_wall: bool = True, **kwargs: Any) -> None:
+        self.db_wall = db_wall
         kwargs["db_constraint"] = False
         super().__init__(*args, **kwargs)
 
@@ -31,6 +33,8 @@ class ClientForeignKey(models.ForeignKey[_ST, _GT]):
         """Without `db_constraint`, which is not for the caller to choose."""
         name, path, args, kwargs = super().deconstruct()
         kwargs.pop("db_constraint", None)
+        if not self.db_wall:
+            kwargs["db_wall"] = False
         return name, path, args, kwargs
 
 

@@ -145,7 +145,7 @@ def _triggers(have: _Catalog) -> Iterator[str]:
 
 def _references_of(model: type[Model]) -> list[Any]:
     fields: list[Field[Any, Any]] = list(model._meta.local_fields)
-    return [field for field in fields if isinstance(field, ClientForeignKey)]
+    return [field for field in fields if isinstance(field, ClientForeignKey) and field.db_wall]
 
 
 def _privileges(text: str) -> frozenset[str]:

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from domventas.core.models.audit import AuditEntry
 from domventas.core.models.base import ClientModel
+from domventas.core.models.jobs import Dispatch, Firing, TaskRun
 from domventas.core.models.limits import Threshold
 from domventas.core.models.people import Client, Membership, User, UserManager
 from domventas.core.models.routes import Route
 
-__all__ = ["AuditEntry", "Client", "ClientModel", "Membership", "Route", "Threshold", "User", "UserManager"]
+__all__ = [
+    "AuditEntry",
+    "Client",
+    "ClientModel",
+    "Dispatch",
+    "Firing",
+    "Membership",
+    "Route",
+    "TaskRun",
+    "Threshold",
+    "User",
+    "UserManager",
+]

@@ -1,0 +1,192 @@
+"""The admin's base classes, its navigation by job to be done, and the switch between clients."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import models
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin, TabularInline
+
+from domventas.core.models import AuditEntry, Client, Membership, TaskRun, Threshold, User
+
+M = TypeVar("M", bound=models.Model)
+
+admin.site.unregister(Group)  # rights come from memberships
+
+
+class Unlogged:
+    """Django's log keeps all clients' object names in one table without a wall; the audit trail is the log."""
+
+    def log_addition(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: see AuditEntry."""
+
+    def log_change(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: see AuditEntry."""
+
+    def log_deletions(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: see AuditEntry."""
+
+
+class ClientForm(forms.ModelForm):  # type: ignore[type-arg]  # one form for every model
+    """A form that also checks unique keys holding the client, which is no field of the form."""
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return super()._get_validation_exclusions() - {"client"}  # type: ignore[misc]  # else an error page, not a message
+
+
+class HouseAdmin(Unlogged, ModelAdmin):
+    """What every list of ours shares: no counting of big tables, fifty rows, no long columns."""
+
+    form = ClientForm
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    list_fullwidth = True
+
+
+class FactsAdmin(HouseAdmin):
+    """Facts a marketplace told us: to read and to follow, never to edit here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds facts by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nobody edits facts."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nobody deletes facts."""
+        return False
+
+
+class FactsInline(TabularInline):
+    """Facts beneath other facts, at most fifty."""
+
+    form = ClientForm
+    extra = 0
+    max_num = 0
+    can_delete = False
+    show_change_link = True
+    per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nobody adds facts by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nobody edits facts."""
+        return False
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """Our own stylesheet beside unfold's."""
+    return static("css/bo.css")
+
+
+def client_links(request: HttpRequest) -> list[dict[str, str]]:
+    """Entries of the switch between the clients this person works for."""
+    if not request.user.is_authenticated:
+        return []
+    rows = Membership.objects.filter(user=request.user, client__active=True).select_related("client")
+    return [{"title": row.client.name, "link": f"/c/{row.client.slug}/"} for row in rows]
+
+
+NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
+    (_("Today"), [(_("Today"), "reports:today", "today", "")]),
+    (
+        _("Sell"),
+        [
+            (_("Orders"), "admin:orders_order_changelist", "receipt_long", "orders.view_order"),
+            (_("Listings"), "admin:catalog_listing_changelist", "sell", "catalog.view_listing"),
+            (_("Unmapped items"), "admin:catalog_unmappeditem_changelist", "link_off", "catalog.view_unmappeditem"),
+            (_("Products"), "admin:catalog_product_changelist", "inventory_2", "catalog.view_product"),
+            (_("SKUs"), "admin:catalog_sku_changelist", "barcode", "catalog.view_sku"),
+        ],
+    ),
+    (
+        _("Money"),
+        [
+            (_("Are we paid?"), "finance:are_we_paid", "payments", "finance.view_settlement"),
+            (_("Reconciliation"), "finance:settlements", "balance", "finance.view_settlement"),
+            (_("Discrepancies"), "admin:finance_discrepancy_changelist", "report", "finance.view_discrepancy"),
+            (_("Fee rules"), "admin:finance_feerule_changelist", "rule", "finance.view_feerule"),
+            (_("Costs"), "admin:finance_skucost_changelist", "price_change", "finance.view_skucost"),
+        ],
+    ),
+    (
+        _("Operate"),
+        [
+            (_("Tickets"), "tickets:board", "confirmation_number", "tickets.view_ticket"),
+            (_("Findings"), "admin:tickets_finding_changelist", "search_insights", "tickets.view_finding"),
+        ],
+    ),
+    (
+        _("System"),
+        [
+            (_("Integration monitor"), "marketplaces:monitor", "monitor_heart", "marketplaces.view_stream"),
+            (_("Accounts"), "admin:marketplaces_account_changelist", "key", "marketplaces.view_account"),
+            (_("Quarantine"), "admin:marketplaces_quarantined_changelist", "gpp_maybe", "marketplaces.view_quarantined"),
+            (_("Task runs"), "admin:core_taskrun_changelist", "schedule", "core.view_taskrun"),
+            (_("Audit"), "admin:core_auditentry_changelist", "history", "core.view_auditentry"),
+        ],
+    ),
+]
+"""Heading → (label, route, symbol, right without which it is not shown)."""
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The side bar by job to be done; only what this person may open."""
+    sections = []
+    for title, entries in NAVIGATION:
+        items = [
+            {"title": label, "link": link, "icon": symbol}
+            for label, route, symbol, right in entries
+            if (not right or request.user.has_perm(right)) and (link := _link(route))
+        ]
+        if items:
+            sections.append({"title": title, "separator": True, "items": items})
+    return sections
+
+
+def _link(route: str) -> str:
+    try:
+        return reverse(route)
+    except NoReverseMatch:
+        return ""
+
+
+@admin.register(Client, User, Membership)
+class OperatorAdmin(Unlogged, ModelAdmin):
+    """Clients and people, for the platform operator."""
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(FactsAdmin):
+    """Who changed what."""
+
+    list_display = ("at", "actor", "table", "row")
+    list_filter = ("table",)
+
+
+@admin.register(TaskRun)
+class TaskRunAdmin(FactsAdmin):
+    """What ran, what waits, what was quarantined."""
+
+    list_display = ("task", "account_id", "slot", "state", "attempt", "errors", "started_at", "ended_at", "note")
+    list_filter = ("state", "task")
+
+
+@admin.register(Threshold)
+class ThresholdAdmin(HouseAdmin):
+    """Limits of this client that differ from the defaults."""
+
+    list_display = ("code", "scope_kind", "scope_ref", "value")
+    search_fields = ("code",)
