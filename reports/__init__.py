@@ -1,0 +1,1 @@
+"""What leadership reads: pages that look across all the other apps."""

@@ -1,0 +1,1 @@
+"""What is wrong, what it costs, why, and who mends it."""

@@ -1,0 +1,1 @@
+"""Questions about findings and tickets."""

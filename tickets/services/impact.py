@@ -1,0 +1,62 @@
+"""What a finding costs per day in the client's base currency, and how severe that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from domventas.core.models import Client, Threshold
+from domventas.core.money import to_cents
+from domventas.core.tenancy import current
+from finance.selectors import rates
+from tickets.models import Ticket
+
+ONE_OFF_DAYS = 30
+"""A one-off amount counts as its thirtieth part per day, so that it can stand beside a daily loss."""
+
+CUTS = {"severity.s1": Decimal(500), "severity.s2": Decimal(100), "severity.s3": Decimal(20)}
+"""Contribution per day [base currency] from which a ticket is S1, S2, S3; thresholds of the client override them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The client's base currency, the rates into it, and its cut points, read once per run."""
+
+    currency: str
+    to_base: dict[str, Decimal]
+    cuts: dict[str, Decimal]
+    now: datetime
+
+    @classmethod
+    def load(cls, *, now: datetime) -> Base:
+        """Read currency, rates of the day and cut points of the client we act for."""
+        client = Client.objects.get(pk=current().one)
+        cuts = dict(Threshold.objects.filter(code__in=CUTS, scope_kind="").values_list("code", "value"))
+        return cls(
+            currency=client.base_currency,
+            to_base=rates.into(client.base_currency, day=now.date()),
+            cuts={**CUTS, **cuts},
+            now=now,
+        )
+
+    def per_day(self, amount: Decimal | None, currency: str) -> Decimal | None:
+        """|amount| ÷ 30 in base currency [per day]; None when there is no amount or no rate for its currency."""
+        rate = self.to_base.get(currency)
+        if amount is None or rate is None:
+            return None
+        return to_cents(abs(amount) * rate / ONE_OFF_DAYS, self.currency)
+
+    def severity(self, per_day: Decimal | None, deadline_at: datetime | None) -> str:
+        """S1–S4 by contribution per day × urgency; a deadline within a day counts three times, within three days twice."""
+        score = (per_day or Decimal(0)) * self._urgency(deadline_at)
+        for code, severity in (("severity.s1", "S1"), ("severity.s2", "S2"), ("severity.s3", "S3")):
+            if score >= self.cuts[code]:
+                return severity
+        return Ticket.Severity.S4
+
+    def _urgency(self, deadline_at: datetime | None) -> int:
+        if deadline_at is None:
+            return 1
+        left = deadline_at - self.now
+        return 3 if left < timedelta(days=1) else 2 if left < timedelta(days=3) else 1
