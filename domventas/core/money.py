@@ -17,8 +17,7 @@ ZERO: Final = Decimal(0)
 #: What separates thousands where the decimal mark is the key; spaces of all kinds and apostrophes go with both.
 _THOUSANDS: Final = {".": ",", ",": "."}
 _SPACES: Final = " \u00a0\u202f\u2009'\u2019"
-_PLAIN: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
-_GROUPS: Final = re.compile(r"\d{1,3}(?:S\d{3})+", re.ASCII)
+_DIGITS: Final = re.compile(r"\d+", re.ASCII)
 
 
 class NotAnAmount(DomventasError, ValueError):
@@ -88,20 +87,20 @@ def decimal(text: str, *, decimal_mark: Mark) -> Decimal:
     body = text.strip().replace("\u2212", "-")
     if body.endswith("-") and not body.startswith(("-", "+")):
         body = f"-{body[:-1].rstrip()}"
-    sign, digits = (body[0], body[1:].lstrip()) if body[:1] in "+-" and body else ("", body)
-    whole, mark, rest = digits.partition(decimal_mark)
-    plain = sign + _ungrouped(whole, _THOUSANDS[decimal_mark]) + ("." if mark else "") + rest
-    if not _PLAIN.fullmatch(plain):
+    sign, digits = (body[:1], body[1:].lstrip()) if body[:1] in ("+", "-") else ("", body)
+    whole, _mark, rest = digits.partition(decimal_mark)
+    whole = _ungrouped(whole, _THOUSANDS[decimal_mark])
+    if not _DIGITS.fullmatch(whole + rest):
         raise NotAnAmount(f"{text!r} is not an amount with the decimal mark {decimal_mark!r}.")
-    return Decimal(plain)
+    return Decimal(f"{sign}{whole}.{rest}" if rest else f"{sign}{whole}")
 
 
 def _ungrouped(whole: str, thousands: str) -> str:
     """Without thousands separators if they stand between groups of three; else as it was, to be refused."""
     for separator in (thousands, *_SPACES):
         if separator in whole:
-            pattern = _GROUPS.pattern.replace("S", re.escape(separator))
-            return whole.replace(separator, "") if re.fullmatch(pattern, whole, re.ASCII) else whole
+            groups = rf"\d{{1,3}}(?:{re.escape(separator)}\d{{3}})+"
+            return whole.replace(separator, "") if re.fullmatch(groups, whole, re.ASCII) else whole
     return whole
 
 
