@@ -160,7 +160,7 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # plain s
 
     def get_prep_value(self, value: Any) -> Any:
         """For `update(…)` and filters: sealed for the acting client."""
-        if value is None or isinstance(value, models.Expression):
+        if value is None or hasattr(value, "resolve_expression"):
             return value
         return value.token if isinstance(value, Sealed) else self.seal(value, client=tenancy.current().one)
 
