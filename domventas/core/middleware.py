@@ -70,10 +70,12 @@ class ActiveClient:
         return self._with_client(request, mine[slug])
 
     def _without_client(self, request: Any, mine: dict[str, Membership]) -> HttpResponseBase:
-        """A reader is sent to a client; the platform's pages, the API and operators without a client go on without."""
+        """A member is sent to a client; the platform's pages, the API and operators without a client go on without."""
         path = request.path_info
-        if request.method not in SAFE or not mine or path.startswith((*PLATFORM, "/api/")):
+        if not mine or path.startswith((*PLATFORM, "/api/")):
             return self.get_response(request)
+        if request.method not in SAFE:
+            return _conflict(request)
         wish = request.GET.get("client") or request.session.get("client")
         if wish not in mine and not request.GET.get("client"):
             wish = next(iter(mine))
