@@ -77,3 +77,8 @@ def closed_since(since: datetime) -> int:
 def positions() -> QuerySet[StartingPosition]:
     """Starting positions nobody has accepted yet."""
     return StartingPosition.objects.filter(accepted_at=None).select_related("account").order_by("type")
+
+
+def counted() -> list[TicketGroup]:
+    """Groups with tickets that were only counted, the dearest first."""
+    return list(TicketGroup.objects.filter(overflow_count__gt=0).order_by("-overflow_impact_day", "key"))

@@ -1,0 +1,1 @@
+"""The demo: a populated, believable desk from one command."""

@@ -1,0 +1,130 @@
+"""A year's customer in minutes: accounts, product master, the back-fill, and then one week lived day by day."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import requests
+from django.core.management import call_command
+
+from catalog.services import products
+from domventas.core import tenancy
+from domventas.core.models import Client
+from finance.services import costs, rates
+from marketplaces.models import Account
+from marketplaces.services import accounts
+
+WEEK = 7
+SECONDS = 120
+
+ACCOUNTS: tuple[dict[str, Any], ...] = (
+    {
+        "channel": "amazon", "code": "amazon-eu", "name": "Amazon EU", "external_id": "A2DOMVENTASEU",
+        "sites": ("amazon.de", "amazon.fr"),
+        "secrets": {
+            "client_id": "sandbox-client", "client_secret": "sandbox-secret", "refresh_token": "Atzr|sandbox-eu",
+        },
+    },
+    {
+        "channel": "amazon", "code": "amazon-us", "name": "Amazon US", "external_id": "A1DOMVENTASUS",
+        "sites": ("amazon.com",),
+        "secrets": {
+            "client_id": "sandbox-client", "client_secret": "sandbox-secret", "refresh_token": "Atzr|sandbox-us",
+        },
+    },
+    {
+        "channel": "bunnings", "code": "bunnings-au", "name": "Bunnings AU", "external_id": "2042",
+        "sites": ("bunnings.com.au",),
+        "secrets": {"api_key": "sandbox-bunnings-key", "shop_id": "2042"},
+    },
+)  # fmt: skip
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox:
+    """The running sandbox, as the demo steers it."""
+
+    url: str
+
+    def world(self) -> dict[str, Any]:
+        """Summary and product master of the world."""
+        answer = requests.get(f"{self.url}/__sandbox/world", timeout=SECONDS)
+        answer.raise_for_status()
+        world: dict[str, Any] = answer.json(parse_float=Decimal)
+        return world
+
+    def set_clock(self, now: datetime) -> None:
+        """Reveal everything up to a moment, and nothing after it."""
+        answer = requests.post(f"{self.url}/__sandbox/clock", json={"now": now.isoformat()}, timeout=SECONDS)
+        answer.raise_for_status()
+
+
+def furnish(client: Client, sandbox: Sandbox, *, now: datetime) -> None:
+    """Product master, costs, rates and accounts, as a client would have entered them before the first sync."""
+    world = sandbox.world()
+    with tenancy.acting_for(client, actor="demo"):
+        products.load_products(world["products"])
+        costs.load_costs(_cost_rows(world["products"], since=date(now.year - 1, 1, 1)))
+        rates.load_reference_rates(demo_rates(until=now.date()), source="demo, not a published rate")
+        have = set(Account.objects.values_list("code", flat=True))
+        for account in ACCOUNTS:
+            if account["code"] not in have:
+                accounts.create(**account, environment=Account.Environment.SANDBOX, actor="demo", now=now)
+
+
+def live_through(client: Client, sandbox: Sandbox, *, now: datetime, tell: Tell) -> None:
+    """Back-fill up to a week ago, take the starting position there, then live the week day by day."""
+    for days in range(WEEK, -1, -1):
+        moment = now - timedelta(days=days)
+        sandbox.set_clock(moment)
+        what = "back-fill" if days == WEEK else f"{moment:%a %d %b}"
+        synced = run("sync", client=client.slug, now=moment)
+        paid = run("reconcile", client=client.slug, now=moment)
+        found = run("detect", client=client.slug, now=moment)
+        records = sum(row["records"] for row in synced["runs"])
+        opened = sum(row["opened"] for row in found["types"].values())
+        tell(
+            f"{what}: {records:,} records, {paid['lines']:,} settlement lines, {paid['discrepancies']:,} discrepancies, "
+            f"{opened} tickets opened"
+        )
+
+
+def run(command: str, **options: Any) -> dict[str, Any]:
+    """Call one of our own commands as a script would, and read the JSON it prints last."""
+    out = io.StringIO()
+    if isinstance(options.get("now"), datetime):
+        options["now"] = options["now"].isoformat()
+    call_command(command, json=True, stdout=out, stderr=io.StringIO(), **options)
+    answer: dict[str, Any] = json.loads(out.getvalue().strip().splitlines()[-1])
+    return answer
+
+
+def demo_rates(*, until: date, days: int = 420) -> list[tuple[str, date, Decimal]]:
+    """Invented daily rates per EUR on working days, so that the demo can convert; named as such in their source."""
+    start = {"USD": Decimal("1.0850"), "AUD": Decimal("1.6600"), "TRY": Decimal("38.4000")}
+    step = {"USD": Decimal("0.0001"), "AUD": Decimal("-0.0001"), "TRY": Decimal("0.0150")}
+    rows = []
+    for ago in range(days, -1, -1):
+        day = until - timedelta(days=ago)
+        if day.weekday() < 5:
+            rows += [(currency, day, rate + step[currency] * (days - ago)) for currency, rate in start.items()]
+    return rows
+
+
+def _cost_rows(items: list[Mapping[str, Any]], *, since: date) -> list[dict[str, Any]]:
+    return [
+        {
+            "sku": item["sku"], "warehouse": item["warehouse"], "currency": item["cost_currency"],
+            "purchase": Decimal(str(item["cost"])), "valid_from": since, "source": "demo price list",
+        }
+        for item in items
+        if item.get("cost") is not None
+    ]  # fmt: skip
