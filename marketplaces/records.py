@@ -257,7 +257,7 @@ class SettlementRecord:
 
     `total` is what the header says [currency, to us positive]. `lines` may be read once only, so that a file of
     millions of rows streams through; it raises `Malformed` when the document turns out cut or unreadable. `lines` is
-    None where the transaction log delivers them (`TransactionRecord.line`). `complete` is False while the period is open.
+    None where the transaction log delivers them (`TransactionRecord.line`). `complete` is False while it is open.
     """
 
     settlement_ref: str

@@ -1,0 +1,318 @@
+"""The one way to talk to a marketplace: bounded in time and bytes, to known hosts only, with errors in words."""
+
+from __future__ import annotations
+
+import ipaddress
+import json as jsonlib
+import re
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from marketplaces import transport
+from marketplaces.errors import BorderError, Malformed, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.port import Answer, Limit
+from marketplaces.throttle import Limiter
+
+MAX_BYTES = 256 * 1024 * 1024
+_EXCERPT = 300
+_ERROR_BYTES = 64 * 1024
+_LONGEST_WAIT = 24 * 3600.0
+_REQUEST_IDS = ("x-amzn-requestid", "x-request-id", "x-correlation-id")
+_RATE = "x-amzn-ratelimit-limit"
+_SECRETS = re.compile(
+    r"Atz[ar]\|[^\s\"'&,]+|(?i:bearer)\s+[^\s\"',]+"
+    r"|(?i:(?:access|refresh|session)_?token|client_?secret|api_?key|password|signature)[\"']?\s*[:=]\s*[\"']?[^\s\"'&,}]+"
+    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
+)
+
+
+def strict_json(body: bytes) -> Any:
+    """Read JSON as money needs it: Decimal for numbers with a point, no NaN, no doubled keys.
+
+    Raises:
+        Malformed: not UTF-8, not JSON, or JSON that two readers would understand differently.
+    """
+    try:
+        return jsonlib.loads(
+            body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_no_number, object_pairs_hook=_once
+        )
+    except UnicodeDecodeError as error:
+        raise Malformed("The answer is not UTF-8 text.") from error
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"The answer is not proper JSON: {_short(error)}.") from error
+
+
+def _short(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:120]
+
+
+def _finite(text: str) -> Decimal:
+    number = Decimal(text)
+    if abs(number.adjusted()) > 30:
+        raise ValueError("a number out of any range")
+    return number
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        key = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise ValueError(f"the key {key[:60]!r} occurs twice")
+    return found
+
+
+def inflate(chunks: Iterable[bytes], *, most: int = MAX_BYTES) -> bytes:
+    """Unpack gzip, at most `most` bytes, so that a small bomb stays small.
+
+    Raises:
+        Malformed: too large, cut off, or not gzip.
+    """
+    unpacker, out = zlib.decompressobj(wbits=47), bytearray()
+    try:
+        for chunk in chunks:
+            out += unpacker.decompress(chunk, most - len(out) + 1)
+            if len(out) > most:
+                raise Malformed(f"The answer unpacks to more than {most:,} bytes.")
+    except zlib.error as error:
+        raise Malformed("The answer says it is packed, but it does not unpack.") from error
+    if not unpacker.eof:
+        raise Malformed("The packed answer is cut off.")
+    return bytes(out)
+
+
+def gunzip(body: bytes, *, most: int = MAX_BYTES) -> bytes:
+    """Unpack a gzip document in small steps; see `inflate`."""
+    return inflate((body[i : i + 65536] for i in range(0, len(body), 65536)), most=most)
+
+
+class Allowed:
+    """Which addresses may be called: hosts named beforehand, by TLS; plain HTTP to a loopback host only."""
+
+    def __init__(self, bases: Iterable[str]) -> None:
+        self._exact: set[tuple[str, str, int | None]] = set()
+        self._under: list[str] = []
+        for base in bases:
+            parts = urlsplit(base)
+            host = (parts.hostname or "").lower()
+            if host.startswith("*."):
+                self._under.append(host[1:])
+            elif parts.scheme == "https" or _is_loopback(host):
+                self._exact.add((parts.scheme, host, parts.port))
+            else:
+                raise ValueError(f"{base} is not https")
+
+    def check(self, url: str, operation: str) -> None:
+        """Raise `Refused` unless the address is one of ours."""
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port
+        except ValueError as error:
+            raise Refused("The address to call is not a proper one.", operation) from error
+        known = (parts.scheme, host, port) in self._exact or (
+            parts.scheme == "https" and port in (None, 443) and any(host.endswith(under) for under in self._under)
+        )
+        if not known or parts.username is not None or any(c in url for c in "\\\r\n\t "):
+            where = host[:80] or "this address"
+            raise Refused(f"We do not call {where}: it is none of the marketplace's hosts.", operation)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class HttpClient:
+    """Sends one request at a time for one account and sorts what comes back.
+
+    Args:
+        account: whose budget a call counts against.
+        hosts: base URLs that may be called.
+        limits: operation → rate as the connector declares it; an operation without one is not limited.
+        limiter: the budget shared with other workers.
+        secrets: values that must never show up in an error.
+        deadline: the whole request may take so long [seconds], however slowly the answer drips.
+        patience: longest time to wait for the budget [seconds]; beyond it `Throttled` says when to come back.
+        most: longest body after unpacking [bytes].
+        sleep, clock: waiting and the time of day, to be replaced in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        hosts: Iterable[str],
+        limits: Mapping[str, Limit],
+        limiter: Limiter,
+        secrets: Iterable[str] = (),
+        deadline: float = 60.0,
+        patience: float = 20.0,
+        most: int = MAX_BYTES,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.account = account
+        self.calls: Counter[str] = Counter()
+        self._allowed = Allowed(hosts)
+        self._limits, self._limiter = limits, limiter
+        self._secrets = {x for x in secrets if len(x) >= 6}
+        self._deadline, self._patience, self._most = deadline, patience, most
+        self._sleep, self._clock = sleep, clock
+        self._session = transport.session()
+
+    def hide(self, secret: str) -> None:
+        """Keep a value got later, such as an access token, out of every error."""
+        if len(secret) >= 6:
+            self._secrets.add(secret)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        operation: str,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        json: Any = None,
+        data: Mapping[str, str] | bytes | None = None,
+        throttled: bool = True,
+    ) -> Answer:
+        """Send a request within the budget and return the whole answer.
+
+        Raises:
+            Throttled, Unauthorized, Refused, Unavailable: by status, or because nothing complete came.
+            Malformed: the body is longer than allowed or does not unpack.
+        """
+        self._allowed.check(url, operation)
+        limit = self._limits.get(operation) if throttled else None
+        if limit:
+            self._wait_for_budget(operation, limit)
+        self.calls[operation] += 1
+        status, answered, body = self._exchange(method, url, operation, headers, params, json, data)
+        if limit:
+            self._learn(operation, limit, answered)
+        if status < 300:
+            return Answer(status=status, headers=answered, body=body)
+        raise self._error(operation, status, answered, body, limit)
+
+    def _wait_for_budget(self, operation: str, limit: Limit) -> None:
+        waited = 0.0
+        while (wait := self._limiter.acquire(self.account, operation, limit)) > 0:
+            if waited + wait > self._patience:
+                raise Throttled("Our share of calls is used up for now.", operation, after=timedelta(seconds=wait))
+            self._sleep(wait)
+            waited += wait
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        operation: str,
+        headers: Mapping[str, str] | None,
+        params: Any,
+        json: Any,
+        data: Any,
+    ) -> tuple[int, dict[str, str], bytes]:
+        with transport.Deadline(self._deadline) as deadline:
+            try:
+                answer = self._session.request(
+                    method, url, headers=dict(headers or {}), params=params, json=json, data=data,
+                    timeout=self._deadline, allow_redirects=False, stream=True,
+                )  # fmt: skip
+                with answer:
+                    answered = {key.lower(): value for key, value in answer.headers.items()}
+                    most = self._most if answer.status_code < 300 else _ERROR_BYTES
+                    body = self._body(answer, answered, most)
+                if deadline.expired:  # a cut connection without a stated length looks like a finished one
+                    raise requests.Timeout
+            except Malformed as error:
+                if answer.status_code >= 300:
+                    return answer.status_code, answered, b""
+                error.operation, error.status = operation, answer.status_code
+                error.request_id = _request_id(answered)
+                raise
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                if deadline.expired or isinstance(error, requests.Timeout):
+                    told = f"No complete answer within {self._deadline:g} seconds."
+                else:
+                    told = f"The connection failed before the answer was complete ({type(error).__name__})."
+                raise Unavailable(told, operation) from None  # its text may carry the address with its parameters
+        return answer.status_code, answered, body
+
+    def _body(self, answer: requests.Response, headers: Mapping[str, str], most: int) -> bytes:
+        chunks: Iterator[bytes] = answer.raw.stream(65536, decode_content=False)
+        if headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+            return inflate(chunks, most=most)
+        out = bytearray()
+        for chunk in chunks:
+            out += chunk
+            if len(out) > most:
+                raise Malformed(f"The answer is longer than {most:,} bytes.")
+        return bytes(out)
+
+    def _learn(self, operation: str, limit: Limit, headers: Mapping[str, str]) -> None:
+        try:
+            rate = float(headers.get(_RATE, ""))
+        except ValueError:
+            return
+        if 0 < rate < 1e6:
+            self._limiter.learn(self.account, operation, limit, rate)
+
+    def _error(
+        self, operation: str, status: int, headers: Mapping[str, str], body: bytes, limit: Limit | None
+    ) -> BorderError:
+        told: dict[str, Any] = {
+            "operation": operation,
+            "status": status,
+            "request_id": _request_id(headers),
+            "excerpt": self.redact(body.decode("utf-8", "replace")),
+        }
+        if status == 429:
+            seconds = self._retry_after(headers)
+            if limit:
+                seconds = self._limiter.close(self.account, operation, limit, seconds)
+            after = timedelta(seconds=60.0 if seconds is None else seconds)
+            return Throttled("The marketplace asks us to slow down.", **told, after=after)
+        if status in (401, 403):
+            return Unauthorized("The marketplace refused our sign-in or our right to ask this.", **told)
+        if status < 400:
+            return Refused("The marketplace sent us to another address; we do not follow.", **told)
+        if status < 500 and status not in (408, 425):
+            return Refused("The marketplace refused the request as we sent it.", **told)
+        return Unavailable("The marketplace is out of order just now.", **told)
+
+    def _retry_after(self, headers: Mapping[str, str]) -> float | None:
+        stated = headers.get("retry-after", "").strip()
+        if stated.isdigit():
+            return min(float(stated), _LONGEST_WAIT)
+        try:
+            moment = parsedate_to_datetime(stated)
+        except (TypeError, ValueError):
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return min(max(0.0, (moment - self._clock()).total_seconds()), _LONGEST_WAIT)
+
+    def redact(self, text: str) -> str:
+        """The beginning of a text without secrets and addresses of people."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return _SECRETS.sub("***", text)[:_EXCERPT]
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    return next((headers[name][:100] for name in _REQUEST_IDS if name in headers), "")
