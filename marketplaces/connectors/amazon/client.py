@@ -1,0 +1,139 @@
+"""Amazon's Selling Partner API: signing in, sending requests, pages that end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized
+from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
+from marketplaces.protocols.reading import iso, part, rows, text
+
+CREDENTIALS = (
+    CredentialField(name="client_id", label="LWA client id", secret=False, help="Seller Central, Develop Apps."),
+    CredentialField(name="client_secret", label="LWA client secret", help="Runs out after 180 days."),
+    CredentialField(name="refresh_token", label="Refresh token", help="One per seller account and region."),
+)
+LIMITS = {
+    "orders.search": Limit(rate=0.0056, burst=20),
+    "reports.list": Limit(rate=0.0222, burst=10),
+    "reports.create": Limit(rate=0.0167, burst=15),
+    "reports.get": Limit(rate=2.0, burst=15),
+    "reports.document": Limit(rate=0.0167, burst=15),
+    "finances.transactions": Limit(rate=0.5, burst=10),
+    "sellers.participations": Limit(rate=0.016, burst=15),
+}
+_TOKEN_NAME = "lwa"  # noqa: S105  # the name of a drawer, not a secret
+_RENEW_BEFORE = timedelta(minutes=2)
+_AGENT = "domventas/1.0 (Language=Python)"
+
+
+class AmazonSession:
+    """One seller account in one region, signed in when the first request needs it."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.marketplace_ids = [site.external_id for site in door.sites]
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        operation: str,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+    ) -> Answer:
+        """Send one request with a valid token; a token refused before its time is renewed once.
+
+        Raises:
+            Unauthorized: also the new token is refused, or no token is given.
+        """
+        url = self.door.hosts["api"] + path
+        try:
+            return self.door.http.request(
+                method, url, operation=operation, headers=self._headers(self._token()), params=params, json=json
+            )
+        except Unauthorized:
+            fresh = self._sign_in()
+        return self.door.http.request(
+            method, url, operation=operation, headers=self._headers(fresh.value), params=params, json=json
+        )
+
+    def fetch_document(self, url: str) -> Answer:
+        """Get a report's bytes. Its address is signed already; our token must not travel there."""
+        return self.door.http.request("GET", url, operation="reports.download", throttled=False)
+
+    def _headers(self, token: str) -> dict[str, str]:
+        moment = self.door.clock().strftime("%Y%m%dT%H%M%SZ")
+        return {"x-amz-access-token": token, "x-amz-date": moment, "user-agent": _AGENT, "accept": "application/json"}
+
+    def _token(self) -> str:
+        known = self.door.tokens.get(_TOKEN_NAME)
+        if known is None or known.expires_at <= self.door.clock() + _RENEW_BEFORE:
+            known = self._sign_in()
+        return known.value
+
+    def _sign_in(self) -> Token:
+        given = self.door.credentials
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": given.get("refresh_token", ""),
+            "client_id": given.get("client_id", ""),
+            "client_secret": given.get("client_secret", ""),
+        }
+        url = self.door.hosts["token"] + "/o2/token"
+        try:
+            answer = self.door.http.request("POST", url, operation="token", data=form, throttled=False)
+        except Refused as error:
+            # A revoked consent comes as 400 invalid_grant: people have to act, as with 401.
+            raise Unauthorized(
+                "Amazon gives no access token: consent or client secret is not valid any more.",
+                operation="token", status=error.status, request_id=error.request_id, excerpt=error.excerpt,
+            ) from None  # fmt: skip
+        body = answer.json()
+        seconds = body.get("expires_in") if isinstance(body, dict) else None
+        if not isinstance(seconds, int) or isinstance(seconds, bool):
+            raise Malformed("Amazon's token answer does not say how long the token lasts.", operation="token")
+        token = Token(text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
+        self.door.tokens.put(_TOKEN_NAME, token)
+        return token
+
+
+def body_of(answer: Answer) -> dict[str, Any]:
+    """The answer's JSON object.
+
+    Raises:
+        Malformed: it is JSON, but no object.
+    """
+    found = answer.json()
+    if not isinstance(found, dict):
+        raise Malformed("Amazon's answer is no JSON object.")
+    return found
+
+
+def check(session: AmazonSession) -> Checked:
+    """Sign in and ask which sites this seller may sell on."""
+    try:
+        answer = session.call("GET", "/sellers/v1/marketplaceParticipations", operation="sellers.participations")
+        ids = {
+            text(part(row, "marketplace"), "id")
+            for row in rows(body_of(answer).get("payload"), "payload")
+            if part(row, "participation").get("isParticipating") is True
+        }
+    except BorderError as error:
+        return Checked(ok=False, message=str(error))
+    wanted = {site.external_id: site.code for site in session.door.sites}
+    missing = sorted(code for external_id, code in wanted.items() if external_id not in ids)
+    sites = tuple(sorted(code for external_id, code in wanted.items() if external_id in ids))
+    if missing:
+        return Checked(
+            ok=False, message=f"Signed in, but the seller does not sell on {', '.join(missing)}.", sites=sites
+        )
+    return Checked(ok=True, message=f"Signed in; the seller sells on {', '.join(sites)}.", sites=sites)
+
+
+def window_params(after: str, before: str, since: Any, until: Any) -> dict[str, str]:
+    """Two time parameters in Amazon's spelling."""
+    return {after: iso(since), before: iso(until)}
