@@ -1,0 +1,27 @@
+"""What was earned: rates, costs, rules, expectations, settlements, verdicts and receivables."""
+
+from finance.models.costs import SkuCost
+from finance.models.rates import ExchangeRate, ReferenceRate
+from finance.models.reconciliation import Discrepancy, ExpectedCharge, LineReconciliation, Receivable, RuleGap
+from finance.models.rules import FeeKindMap, FeeRule, PaymentTerm, RefundRule, Tolerance
+from finance.models.settlements import Payout, Settlement, SettlementLine, Transaction
+
+__all__ = [
+    "Discrepancy",
+    "ExchangeRate",
+    "ExpectedCharge",
+    "FeeKindMap",
+    "FeeRule",
+    "LineReconciliation",
+    "PaymentTerm",
+    "Payout",
+    "Receivable",
+    "ReferenceRate",
+    "RefundRule",
+    "RuleGap",
+    "Settlement",
+    "SettlementLine",
+    "SkuCost",
+    "Tolerance",
+    "Transaction",
+]
