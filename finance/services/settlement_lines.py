@@ -1,0 +1,69 @@
+"""What becomes of booked lines later: their order arrives, or somebody says what their words mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from domventas.core import tenancy
+from domventas.core.money import minor_unit
+from finance.models import SettlementLine
+from finance.services import settlement_sql as sql
+from finance.services.fee_kinds import KindBook
+from marketplaces.models import Account
+from marketplaces.records import FeeKind
+
+
+def resolve_awaiting(account: Account | None = None) -> int:
+    """Give awaiting lines the order lines that have come since; they are judged anew. Returns how many were found.
+
+    Three statements per account, however many lines wait.
+    """
+    accounts = [account] if account else list(Account.objects.all())
+    return sum(_resolve(each) for each in accounts)
+
+
+def _resolve(account: Account) -> int:
+    waiting = SettlementLine.objects.filter(account_id=account.pk, state="awaiting", reversed_in=None)
+    digits = _digits(waiting)
+    if not digits["currencies"]:
+        return 0
+    params = {"client": tenancy.current().one, "account": account.pk, **digits}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.RESOLVE, params)
+        return int(cursor.rowcount)
+
+
+def _digits(lines: QuerySet[SettlementLine]) -> dict[str, list[Any]]:
+    """The currencies of some lines and their minor units."""
+    currencies = list(lines.order_by().values_list("currency", flat=True).distinct())
+    return {"currencies": currencies, "minor_units": [minor_unit(currency) for currency in currencies]}
+
+
+def reclassify(channel: str) -> int:
+    """Give lines of unknown kind the meaning that has been mapped since; they are judged anew. Returns how many.
+
+    The money on a line never changes here, only what it is for and which part of it is tax.
+    """
+    account_ids = list(Account.objects.filter(channel=channel).values_list("pk", flat=True))
+    unknown = SettlementLine.objects.filter(account_id__in=account_ids, kind=FeeKind.UNKNOWN.value)
+    raw_types = unknown.order_by().values_list("raw_type", flat=True).distinct()
+    book = KindBook.of_channel(channel)
+    meanings = {raw_type: book.meaning(raw_type) for raw_type in raw_types}
+    known = {raw_type: meaning for raw_type, meaning in meanings.items() if meaning.kind is not FeeKind.UNKNOWN}
+    if not known:
+        return 0
+    params = {
+        "client": tenancy.current().one,
+        "accounts": account_ids,
+        "raw_types": list(known),
+        "events": [meaning.event and meaning.event.value for meaning in known.values()],
+        "kinds": [meaning.kind.value for meaning in known.values()],
+        "classes": [meaning.money_class.value for meaning in known.values()],
+        **_digits(unknown),
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.RECLASSIFY, params)
+        return int(cursor.rowcount)
