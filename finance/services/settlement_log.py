@@ -1,0 +1,72 @@
+"""Settlements whose lines come by the transaction log: booked once the log has told the whole of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from domventas.core import tenancy
+from finance.models import Settlement
+from finance.services import settlement_sql as sql
+from finance.services import settlement_stage as stages
+from finance.services.fee_kinds import KindBook
+from finance.services.settlements import Ingested, book
+from marketplaces.models import Account, Stream
+from marketplaces.records import FeeKind
+
+#: How long after a period's end a log may still add lines to it before a missing cent counts as a difference.
+SETTLING: Final = timedelta(days=1)
+
+
+def materialize(account: Account, *, refs: Iterable[str] = (), now: datetime) -> list[Ingested]:
+    """Book the waiting settlements of an account, and those named in `refs`, from the transactions that name them.
+
+    A waiting one is booked when its transactions add up to its header, or when the log has been read beyond the end of
+    its period; one without any transaction goes on waiting, because nothing has been stated that could be wrong.
+    Raises: SettlementRefused: transactions in another currency than the settlement's.
+    """
+    with transaction.atomic():
+        facts, payouts = _logged(account, list(refs))
+        if not facts:
+            return []
+        read_until = _read_until(account)
+        waiting = Settlement.objects.select_for_update().filter(pk__in=facts)
+        results = []
+        for settlement in waiting.order_by("pk"):
+            count, total = facts[settlement.pk]
+            if not count or (not settlement.digest and not _is_told(settlement, total, read_until)):
+                continue
+            with stages.from_log(account, settlement.settlement_ref, payouts) as stage:
+                results.append(book(stage, account, settlement, raw_id=settlement.raw_id, now=now))
+        return [result for result in results if result.changed]
+
+
+def _logged(account: Account, refs: list[str]) -> tuple[dict[int, tuple[int, Decimal]], list[str]]:
+    """Transactions and their sum by settlement, and the raw types that are payouts and so stand in no settlement."""
+    params: dict[str, Any] = {"client": tenancy.current().one, "account": account.pk, "refs": refs}
+    with connection.cursor() as cursor:
+        cursor.execute(sql.LOG_TYPES, params)
+        raw_types = [row[0] for row in cursor.fetchall()]
+        if not raw_types:
+            return {}, []
+        payouts = KindBook.of_channel(account.channel).of_kind(raw_types, FeeKind.PAYOUT)
+        cursor.execute(sql.LOGGED, {**params, "payout_types": payouts})
+        return {pk: (count, total) for pk, count, total in cursor.fetchall()}, payouts
+
+
+def _read_until(account: Account) -> datetime | None:
+    stream = Stream.objects.filter(account=account, flow="transactions").only("complete_until").first()
+    return stream.complete_until if stream else None
+
+
+def _is_told(settlement: Settlement, total: Decimal, read_until: datetime | None) -> bool:
+    """Whether the log has said all it will say about a settlement."""
+    if total == settlement.header_total:
+        return True
+    if settlement.period_end is None or read_until is None:
+        return False
+    return read_until >= settlement.period_end + SETTLING
