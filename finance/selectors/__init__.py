@@ -1,0 +1,1 @@
+"""Reads of finance: the questions pages, commands and services ask."""

@@ -1,0 +1,50 @@
+"""Settlement files that people drop: kept as they came, read by the marketplace's own reader, booked like any other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import DataError
+from django.utils.translation import gettext as _
+from marketplaces.services import raw
+
+from domventas.core.errors import DomventasError
+from finance.services.settlements import Ingested, SettlementRefused, ingest
+from marketplaces.errors import Malformed
+from marketplaces.models import Account
+from marketplaces.registry import connectors
+
+
+class FileRefused(DomventasError):
+    """A file that was not booked. Its bytes are kept: `raw_id` is where; the message names row and field."""
+
+    message = "This file was not booked."
+
+    def __init__(self, message: str, *, raw_id: int) -> None:
+        super().__init__(message)
+        self.raw_id = raw_id
+
+
+def import_file(account: Account, body: bytes, *, name: str, now: datetime) -> Ingested:
+    """Archive a file, then book the one settlement in it.
+
+    Called outside a transaction, because what somebody sent is kept even if it is refused.
+    Raises: FileRefused: the marketplace has no file format, or the file cannot be read or must not be booked.
+    """
+    archived = raw.archive(
+        account,
+        "settlements",
+        body,
+        content_type="text/tab-separated-values",
+        name=name,
+        now=now,
+    )
+    parse = connectors[account.channel].parse_settlement
+    if parse is None:
+        raise FileRefused(_("This marketplace has no settlement files."), raw_id=archived)
+    try:
+        return ingest(account, parse(body, name), raw_id=archived, source="file", now=now)
+    except (Malformed, SettlementRefused) as error:
+        raise FileRefused(f"{name}: {error.message}", raw_id=archived) from error
+    except DataError as error:
+        raise FileRefused(f"{name}: {error}", raw_id=archived) from error
