@@ -9,7 +9,7 @@ from decimal import Decimal
 from domventas.core.models import Client, Threshold
 from domventas.core.money import to_cents
 from domventas.core.tenancy import current
-from finance.selectors import rates
+from finance.selectors.rates import RateBook, rates_on
 from tickets.models import Ticket
 
 ONE_OFF_DAYS = 30
@@ -24,28 +24,28 @@ class Base:
     """The client's base currency, the rates into it, and its cut points, read once per run."""
 
     currency: str
-    to_base: dict[str, Decimal]
+    book: RateBook
     cuts: dict[str, Decimal]
     now: datetime
 
     @classmethod
     def load(cls, *, now: datetime) -> Base:
-        """Read currency, rates of the day and cut points of the client we act for."""
+        """Read currency, rates of the day and cut points of the client we act for: four queries."""
         client = Client.objects.get(pk=current().one)
         cuts = dict(Threshold.objects.filter(code__in=CUTS, scope_kind="").values_list("code", "value"))
         return cls(
             currency=client.base_currency,
-            to_base=rates.into(client.base_currency, day=now.date()),
+            book=rates_on(now.date()),
             cuts={**CUTS, **cuts},
             now=now,
         )
 
     def per_day(self, amount: Decimal | None, currency: str) -> Decimal | None:
         """|amount| ÷ 30 in base currency [per day]; None when there is no amount or no rate for its currency."""
-        rate = self.to_base.get(currency)
-        if amount is None or rate is None:
+        if amount is None or not currency:
             return None
-        return to_cents(abs(amount) * rate / ONE_OFF_DAYS, self.currency)
+        converted = self.book.convert(abs(amount), currency, self.currency)
+        return to_cents(converted.amount / ONE_OFF_DAYS, self.currency) if converted else None
 
     def severity(self, per_day: Decimal | None, deadline_at: datetime | None) -> str:
         """S1–S4 by contribution per day × urgency; a deadline within a day counts three times, within three days twice."""

@@ -1,0 +1,86 @@
+"""Today: what needs me, how yesterday went, what the machine did, what stands in the way."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.timezone import now as clock
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from domventas.core.models import Client
+from domventas.core.pages import GetForm, page
+from domventas.core.tenancy import current_or_none
+from marketplaces.models import Stream
+from reports.selectors import today
+from tickets.selectors import tickets
+
+
+class Filters(GetForm):
+    """Whose work to see."""
+
+    owner = forms.ChoiceField(label=_("owner"), required=False, choices=[("", _("everyone")), ("me", _("me"))])
+
+
+@require_GET
+def show(request: HttpRequest) -> HttpResponse:
+    """Draw the page; strangers go to the login, operators without a client to the admin."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+    acting = current_or_none()
+    if acting is None:
+        return redirect("admin:index")
+    filters = Filters(request.GET)
+    client = Client.objects.get(pk=acting.one)
+    complete = _complete()
+    now = max((moment for moment in complete.values() if moment), default=clock())
+    local = now.astimezone(ZoneInfo(client.zone))
+    day = (local - timedelta(days=1)).date()
+    mine = filters.values["owner"] == "me"
+    rows = today.yesterday(day=day, complete=complete)
+    may_see_money = request.user.has_perm("finance.view_settlement")
+    context = {
+        "title": _("Today"),
+        "client": client,
+        "local_now": local,
+        "day": day,
+        "before": day - timedelta(days=7),
+        "do_now": tickets.do_now(owner_id=request.user.pk if mine else None) if _may_see_tickets(request) else None,
+        "accounts": rows if may_see_money or request.user.has_perm("orders.view_order") else [],
+        "overnight": today.overnight(since=now - timedelta(hours=24)),
+        "conflicts": _conflicts(),
+        "now": now,
+        "filters": filters.strip(request),
+    }
+    return page(request, "reports/today.html", context)
+
+
+def _may_see_tickets(request: HttpRequest) -> bool:
+    return request.user.has_perm("tickets.view_ticket")
+
+
+def _complete() -> dict[int, datetime | None]:
+    """Up to when the orders of each account have been read."""
+    return dict(Stream.objects.filter(flow="orders").values_list("account_id", "complete_until"))
+
+
+def _conflicts() -> list[dict[str, Any]]:
+    counts = today.conflicts()
+    rows = (
+        ("held", _("Order lines held, offer unknown"), "admin:orders_order_changelist", "?lines__hold=unmapped"),
+        ("unmapped", _("Offers without a SKU"), "admin:catalog_unmappeditem_changelist", "?state__exact=open"),
+        ("exceptions", _("Orders with something odd"), "admin:orders_orderexception_changelist", ""),
+        ("inconsistent", _("Settlements whose header differs"), "admin:finance_settlement_changelist", "?status__exact=inconsistent"),
+        ("discrepancies", _("Payment discrepancies open"), "finance:are_we_paid", "#findings"),
+        ("quarantined", _("Records in quarantine"), "admin:marketplaces_quarantined_changelist", ""),
+    )
+    return [
+        {"label": label, "count": counts[key], "url": reverse(route) + tail} for key, label, route, tail in rows if counts[key]
+    ]

@@ -1,0 +1,1 @@
+"""Questions that look across all apps."""
