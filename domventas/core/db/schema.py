@@ -21,8 +21,8 @@ class PartitioningSchemaEditor(DatabaseSchemaEditor):
         # PostgreSQL demands the partition column in every unique key, the primary key included.
         head, _, body = sql.partition(" PRIMARY KEY")
         columns = body.rpartition(")")[0]
-        quoted = self.quote_name(column)
-        return f"{head}{columns}, PRIMARY KEY ({self.quote_name('id')}, {quoted})) PARTITION BY RANGE ({quoted})", params
+        by = self.quote_name(column)
+        return f'{head}{columns}, PRIMARY KEY ("id", {by})) PARTITION BY RANGE ({by})', params
 
 
 def partition_column(model: type[Model]) -> str:

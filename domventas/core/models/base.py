@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from typing_extensions import Self
 
 from domventas.core import tenancy
 from domventas.core.managers import ClientManager
