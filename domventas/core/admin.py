@@ -133,7 +133,12 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
         [
             (_("Integration monitor"), "marketplaces:monitor", "monitor_heart", "marketplaces.view_stream"),
             (_("Accounts"), "admin:marketplaces_account_changelist", "key", "marketplaces.view_account"),
-            (_("Quarantine"), "admin:marketplaces_quarantined_changelist", "gpp_maybe", "marketplaces.view_quarantined"),
+            (
+                _("Quarantine"),
+                "admin:marketplaces_quarantined_changelist",
+                "gpp_maybe",
+                "marketplaces.view_quarantined",
+            ),
             (_("Task runs"), "admin:core_taskrun_changelist", "schedule", "core.view_taskrun"),
             (_("Audit"), "admin:core_auditentry_changelist", "history", "core.view_auditentry"),
         ],

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, repeat
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final
 
 from django.db import connection, models, transaction
 from django.db.backends.utils import CursorWrapper
@@ -53,7 +53,10 @@ class Upserted:
 
     def __add__(self, other: Upserted) -> Upserted:
         return Upserted(
-            self.rows + other.rows, self.inserted + other.inserted, self.updated + other.updated, {**self.ids, **other.ids}
+            self.rows + other.rows,
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            {**self.ids, **other.ids},
         )
 
 
@@ -206,12 +209,12 @@ class _Plan:
         blank = self.model(client_id=self.client)
         named = {self.field(name).attname for name in self.names}
         found = {}
-        for field in self.model._meta.concrete_fields:
-            left_out = field.attname not in named and not field.primary_key and field.name != "client"
-            if left_out and not field.generated and not field.has_db_default():
-                value = field.get_db_prep_save(field.pre_save(blank, add=True), connection)
+        for column in self.model._meta.concrete_fields:
+            left_out = column.attname not in named and not column.primary_key and column.name != "client"
+            if left_out and not column.generated and not column.has_db_default():
+                value = column.get_db_prep_save(column.pre_save(blank, add=True), connection)
                 if value is not None:
-                    found[str(field.name)] = value
+                    found[str(column.name)] = value
         return found
 
     def merge(self, source: Composable) -> Composed:
@@ -244,7 +247,13 @@ class _Plan:
 
 
 def _merge(
-    cursor: CursorWrapper, plan: _Plan, source: Composable, values: list[tuple[Any, ...]], returning: bool, *, copied: bool = False
+    cursor: CursorWrapper,
+    plan: _Plan,
+    source: Composable,
+    values: list[tuple[Any, ...]],
+    returning: bool,
+    *,
+    copied: bool = False,
 ) -> Upserted:
     given = [] if copied else [value for row in values for value in row]
     target, keys = Identifier(plan.model._meta.db_table), plan.identifiers(plan.key)
@@ -258,9 +267,12 @@ def _merge(
         )
         parameters.append(plan.client)
     else:
-        sql = SQL("WITH done AS ({merge} RETURNING t.xmax = 0 AS fresh) SELECT count(*), count(*) FILTER (WHERE fresh) FROM done")
+        sql = SQL(
+            "WITH done AS ({merge} RETURNING t.xmax = 0 AS fresh)"
+            " SELECT count(*), count(*) FILTER (WHERE fresh) FROM done"
+        )
     statement = sql.format(merge=plan.merge(source), keys=SQL(", ").join(keys), target=target)
-    cursor.execute(statement, parameters)  # type: ignore[arg-type]  # Django passes composed SQL on to the driver
+    cursor.execute(statement, parameters)
     written, inserted = cursor.fetchone()
     ids: dict[tuple[Any, ...], int] = {}
     if returning:
@@ -270,7 +282,7 @@ def _merge(
             target=target,
             same=SQL(" AND ").join(SQL("t.{0} = s.{0}").format(name) for name in keys),
         )
-        cursor.execute(found, [*given, plan.client])  # type: ignore[arg-type]  # as above
+        cursor.execute(found, [*given, plan.client])
         ids = {tuple(row[1:]): row[0] for row in cursor.fetchall()}
     return Upserted(len(values), inserted, written - inserted, ids)
 
@@ -281,14 +293,14 @@ def _staged(cursor: CursorWrapper, plan: _Plan, values: list[tuple[Any, ...]]) -
     table = f"stage_{next(_names)}"
     columns = SQL(", ").join(plan.identifiers(plan.names))
     cursor.execute(
-        SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(  # type: ignore[arg-type]  # as above
+        SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
             Identifier(table), columns, Identifier(plan.model._meta.db_table)
         )
     )
     _copy(cursor, table, values)
     yield table
     # ON COMMIT DROP does not come between two merges of one transaction.
-    cursor.execute(SQL("DROP TABLE {}").format(Identifier(table)))  # type: ignore[arg-type]  # as above
+    cursor.execute(SQL("DROP TABLE {}").format(Identifier(table)))
 
 
 def _copy(cursor: CursorWrapper, table: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -313,4 +325,4 @@ def _without_floats(rows: Iterable[Sequence[Any]], at: list[int], names: tuple[s
 
 def _raw(text: str) -> SQL:
     """SQL from our own models and callers' type names, never from outside."""
-    return SQL(cast("LiteralString", text))
+    return SQL(text)

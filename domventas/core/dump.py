@@ -108,8 +108,7 @@ class _Reader:
         return self._keys[model].get(pk, f"#{pk}")
 
     def _natural(self, model: type[Any]) -> list[tuple[int, str]]:
-        inside = issubclass(model, ClientModel)
-        fields = key_of(model) if inside else [f for f in model._meta.concrete_fields if f.unique and not f.primary_key][:1]
+        fields = key_of(model) if issubclass(model, ClientModel) else _unique(model)
         rows = model._default_manager.values_list("pk", *(field.attname for field in fields))
         return [
             (pk, "/".join(self._text(f, v) for f, v in zip(fields, values, strict=True)) if fields else f"#{pk}")
@@ -120,11 +119,16 @@ class _Reader:
         if value is None:
             return "∅"
         if isinstance(field, ClientForeignKey | models.ForeignKey):
-            return self._key(field.related_model, value)  # type: ignore[arg-type]  # resolved once the apps are loaded
+            return self._key(field.related_model, value)
         if isinstance(field, EncryptedTextField) and isinstance(value, Sealed):
             plain = json.dumps(field.open(value.token, client=self.client), sort_keys=True)
             return hashlib.sha256(plain.encode()).hexdigest()
         return _plain(value)
+
+
+def _unique(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    """A shared table's own code, its first unique column."""
+    return [field for field in model._meta.concrete_fields if field.unique and not field.primary_key][:1]
 
 
 def _plain(value: Any) -> str:

@@ -90,7 +90,9 @@ class CurrencyField(models.CharField):  # type: ignore[type-arg]  # plain string
 
 def currency_check(table: str, field: str = "currency") -> models.CheckConstraint:
     """The database's own check of a currency column, for a model's `Meta.constraints`."""
-    return models.CheckConstraint(condition=models.Q(**{f"{field}__regex": "^[A-Z]{3}$"}), name=f"{table}_{field}_check")
+    return models.CheckConstraint(
+        condition=models.Q(**{f"{field}__regex": "^[A-Z]{3}$"}), name=f"{table}_{field}_check"
+    )
 
 
 class Sealed:

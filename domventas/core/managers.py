@@ -41,12 +41,12 @@ class OwnRows(_Late):
     def __init__(self) -> None:
         super().__init__("client_id")
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         acting = tenancy.current()
         sql, params = compiler.compile(self.column)
         if len(acting.clients) == 1:
-            return f"{sql} = %s", [*params, acting.clients[0]]
-        return f"{sql} = ANY(%s::bigint[])", [*params, list(acting.clients)]
+            return f"{sql} = %s", (*params, acting.clients[0])
+        return f"{sql} = ANY(%s::bigint[])", (*params, list(acting.clients))
 
 
 class OwnBrands(_Late):
@@ -57,16 +57,16 @@ class OwnBrands(_Late):
         self.remote: Any = model._meta.get_field(first).related_model
         super().__init__(first)
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         brands = list(tenancy.current().brands)
         if not brands:
-            return "true", []
+            return "true", ()
         sql, params = compiler.compile(self.column)
         if not self.rest:
-            return f"{sql} = ANY(%s::bigint[])", [*params, brands]
+            return f"{sql} = ANY(%s::bigint[])", (*params, brands)
         inner = models.QuerySet(self.remote).filter(OwnRows(), **{f"{self.rest}__in": brands}).values("pk").query
         inner_sql, inner_params = inner.get_compiler(connection=connection).as_sql()
-        return f"{sql} IN ({inner_sql})", [*params, *inner_params]
+        return f"{sql} IN ({inner_sql})", (*params, *inner_params)
 
 
 class ClientQuerySet(models.QuerySet[M, M]):
@@ -93,7 +93,7 @@ class ClientManager(models.Manager[M]):
 
     def get_queryset(self) -> ClientQuerySet[M]:
         """Rows of the acting client, within the member's brands."""
-        queryset: ClientQuerySet[M] = ClientQuerySet(self.model, using=self._db, hints=self._hints)
+        queryset: ClientQuerySet[M] = ClientQuerySet(self.model, using=self._db)
         queryset = queryset.filter(OwnRows())
         if getattr(self.model, "brand_path", ""):
             queryset = queryset.filter(OwnBrands(self.model))

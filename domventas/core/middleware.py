@@ -56,7 +56,8 @@ class ActiveClient:
             return self.get_response(request)
         in_path = request.path_info.startswith("/c/")
         if request.user.is_anonymous:
-            return redirect_to_login(request.get_full_path(), reverse("admin:login")) if in_path else self.get_response(request)
+            login = reverse("admin:login")
+            return redirect_to_login(request.get_full_path(), login) if in_path else self.get_response(request)
         mine = {membership.client.slug: membership for membership in memberships_of(request.user)}
         if not in_path:
             return self._without_client(request, mine)

@@ -132,5 +132,5 @@ def page(
 
 def is_fragment(request: HttpRequest) -> bool:
     """Whether HTMX asks for a part of the page (a boosted link wants the whole)."""
-    htmx = getattr(request, "htmx", None)
+    htmx: Any = getattr(request, "htmx", None)
     return bool(htmx) and not htmx.boosted

@@ -36,9 +36,7 @@ def _make_roles(connection: psycopg.Connection, passwords: dict[str, str]) -> No
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
             connection.execute(f"CREATE ROLE {role} LOGIN NOSUPERUSER {attributes}".encode())
         if role in passwords:
-            connection.execute(
-                SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(passwords[role]))
-            )
+            connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(passwords[role])))
     connection.execute("GRANT pg_signal_backend TO ops")  # to end app's sessions before a database is dropped
     connection.execute("GRANT ops TO owner")  # so that owner may hand the audit function over to ops
 

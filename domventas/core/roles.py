@@ -112,7 +112,7 @@ def area_of(model: str) -> Area | None:
 
 
 def may(role: Role | str, action: str, model: str) -> bool:
-    """Whether a member in this role may do the action to the model, for example may("finance", "import", "finance.SkuCost")."""
+    """Whether a member in this role may do it: may("finance", "import", "finance.SkuCost")."""
     area = area_of(model)
     return area is not None and action in GRANTS[Role(role)].get(area, NONE)
 

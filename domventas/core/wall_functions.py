@@ -52,13 +52,16 @@ BEGIN
   INSERT INTO core_auditentry (client_id, day, "table", "row", before, after, actor, request)
   VALUES ((coalesce(new_row, old_row) ->> 'client_id')::bigint, today, TG_TABLE_NAME,
           (coalesce(new_row, old_row) ->> 'id')::bigint, old_row, new_row,
-          coalesce(current_setting('domventas.actor', true), ''), coalesce(current_setting('domventas.request', true), ''));
+          coalesce(current_setting('domventas.actor', true), ''),
+          coalesce(current_setting('domventas.request', true), ''));
   RETURN NULL;
 END
 """,
 )  # fmt: skip
 
 # ATTACH takes a weaker lock on the parent than CREATE … PARTITION OF: readers and writers go on meanwhile.
+_QUOTED_MINE: Final = MINE.replace("'", "''")
+_QUOTED_ONE: Final = ONE.replace("'", "''")
 MAKE_PARTITION: Final = _Function(
     "core_make_partition", "parent text, month date", "boolean", "owner", "app, ops",
     f"""
@@ -83,7 +86,8 @@ BEGIN
   EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);
   EXECUTE format('REVOKE ALL ON public.%I FROM app', child);
   EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', child);
-  EXECUTE format('CREATE POLICY wall_client ON public.%I USING ({MINE.replace("'", "''")}) WITH CHECK ({ONE.replace("'", "''")})', child);
+  EXECUTE format('CREATE POLICY wall_client ON public.%I USING ({_QUOTED_MINE})'
+                 ' WITH CHECK ({_QUOTED_ONE})', child);
   EXECUTE format('CREATE POLICY wall_owner ON public.%I TO owner USING (true) WITH CHECK (true)', child);
   EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
                  parent, child, first, (first + interval '1 month')::date);

@@ -78,27 +78,31 @@ def models_by_table() -> dict[str, type[ClientModel]]:
 def _walls(have: _Catalog, wanted: dict[str, tuple[str, ...]]) -> Iterator[str]:
     """Row-level security, policies and grants of every table and partition."""
     models = models_by_table()
-    for table in SHUT_TABLES:
-        if have.grants.get(table, frozenset()) & {"INSERT", "UPDATE", "DELETE"}:
-            yield f'REVOKE INSERT, UPDATE, DELETE ON "{table}" FROM app'
+    for shut in SHUT_TABLES:
+        if have.grants.get(shut, frozenset()) & {"INSERT", "UPDATE", "DELETE"}:
+            yield f'REVOKE INSERT, UPDATE, DELETE ON "{shut}" FROM app'
     for name, table in have.tables.items():
         model = models.get(name) or models.get(table.parent or "")
-        if model is None:
-            continue
-        if not table.is_walled:
-            yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
-        for policy, (to, using, check) in wanted.items():
-            if have.policies.get((name, policy)) != (to, using, check):
-                yield f'DROP POLICY IF EXISTS {policy} ON "{name}"'
-                yield f'CREATE POLICY {policy} ON "{name}" TO {to} USING ({using}) WITH CHECK ({check})'
-        for policy in [p for t, p in have.policies if t == name and p not in wanted]:
-            yield f'DROP POLICY "{policy}" ON "{name}"'
-        # A partition asked by its own name would be a door of its own.
-        may = "" if table.parent else model.app_may
-        if have.grants.get(name, frozenset()) != _privileges(may):
-            yield f'REVOKE ALL ON "{name}" FROM app'
-            if may:
-                yield f'GRANT {may} ON "{name}" TO app'
+        if model is not None:
+            yield from _wall_of(name, model, have, wanted)
+
+
+def _wall_of(name: str, model: type[ClientModel], have: _Catalog, wanted: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    table = have.tables[name]
+    if not table.is_walled:
+        yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
+    for policy, (to, using, check) in wanted.items():
+        if have.policies.get((name, policy)) != (to, using, check):
+            yield f'DROP POLICY IF EXISTS {policy} ON "{name}"'
+            yield f'CREATE POLICY {policy} ON "{name}" TO {to} USING ({using}) WITH CHECK ({check})'
+    for policy in [p for t, p in have.policies if t == name and p not in wanted]:
+        yield f'DROP POLICY "{policy}" ON "{name}"'
+    # A partition asked by its own name would be a door of its own.
+    may = "" if table.parent else model.app_may
+    if have.grants.get(name, frozenset()) != _privileges(may):
+        yield f'REVOKE ALL ON "{name}" FROM app'
+        if may:
+            yield f'GRANT {may} ON "{name}" TO app'
 
 
 def _references(have: _Catalog) -> Iterator[str]:
@@ -154,7 +158,8 @@ def _privileges(text: str) -> frozenset[str]:
 
 def _rows(cursor: CursorWrapper, sql: str) -> list[Any]:
     cursor.execute(sql)
-    return cursor.fetchall()
+    found: list[Any] = cursor.fetchall()
+    return found
 
 
 def _read(cursor: CursorWrapper) -> _Catalog:

@@ -12,7 +12,15 @@ from django.db import DatabaseError, ProgrammingError, connection, transaction
 
 from domventas.core.models import Client, Threshold
 from domventas.core.tenancy import (
-    NoClient, acting_for, acting_for_all, current, current_or_none, isolated, keep, keep_stream, sync_all,
+    NoClient,
+    acting_for,
+    acting_for_all,
+    current,
+    current_or_none,
+    isolated,
+    keep,
+    keep_stream,
+    sync_all,
 )  # fmt: skip
 from domventas.core.tests.conftest import build
 

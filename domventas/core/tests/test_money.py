@@ -42,9 +42,10 @@ def test_an_amount_is_read_in_the_stated_spelling(text: str, mark: money.Mark, v
 @pytest.mark.parametrize(
     ("text", "mark"),
     [
-        ("1.234,56", "."), ("1,234.56", ","), ("1,23", "."), ("1.2345", ","), ("12,34.5", "."), ("1,2345.00", "."),
-        ("1.234.5", ","), ("1 2", "."), ("", "."), ("-", "."), (".", "."), ("NaN", "."), ("Infinity", "."), ("1e3", "."),
-        ("0x10", "."), ("--5", "."), ("-5-", "."), ("5 EUR", "."), ("1,234,56", "."), ("\u0661\u0662", "."), ("1_000", "."),
+        ("1.234,56", "."), ("1,234.56", ","), ("1,23", "."), ("1.2345", ","), ("12,34.5", "."),
+        ("1,2345.00", "."), ("1.234.5", ","), ("1 2", "."), ("", "."), ("-", "."), (".", "."), ("NaN", "."),
+        ("Infinity", "."), ("1e3", "."), ("0x10", "."), ("--5", "."), ("-5-", "."), ("5 EUR", "."),
+        ("1,234,56", "."), ("\u0661\u0662", "."), ("1_000", "."),
     ],
 )  # fmt: skip
 def test_another_spelling_is_refused_and_never_becomes_zero(text: str, mark: money.Mark) -> None:
@@ -101,7 +102,10 @@ def test_what_is_left_goes_to_the_largest_remainder_then_to_the_first() -> None:
     third = [Decimal(1)] * 3
     assert money.split(Decimal("0.05"), third, "EUR") == [Decimal("0.02"), Decimal("0.02"), Decimal("0.01")]
     assert money.split(Decimal("-0.05"), third, "EUR") == [Decimal("-0.02"), Decimal("-0.02"), Decimal("-0.01")]
-    assert money.split(Decimal("1.00"), [Decimal("0.335"), Decimal("0.665")], "EUR") == [Decimal("0.34"), Decimal("0.66")]
+    assert money.split(Decimal("1.00"), [Decimal("0.335"), Decimal("0.665")], "EUR") == [
+        Decimal("0.34"),
+        Decimal("0.66"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,9 @@ def test_what_is_left_goes_to_the_largest_remainder_then_to_the_first() -> None:
         (Decimal(1), [0.5], TypeError), (1.0, [1], TypeError),
     ],
 )  # fmt: skip
-def test_a_split_that_cannot_be_exact_is_refused(amount: Decimal, weights: list[Decimal], error: type[Exception]) -> None:
+def test_a_split_that_cannot_be_exact_is_refused(
+    amount: Decimal, weights: list[Decimal], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         money.split(amount, weights, "EUR")
 
@@ -129,7 +135,13 @@ def test_money_does_not_mix() -> None:
     assert euro.rounded() == Money(Decimal("1.01"), "EUR")
     assert -(euro + euro) == Money(Decimal("-2.01"), "EUR")
     assert euro - euro < euro * 2
-    for mix in (lambda: euro + lira, lambda: euro - lira, lambda: euro < lira, lambda: euro * 0.5, lambda: Money(1.0, "EUR")):  # type: ignore[operator,arg-type]  # the point of the test
+    for mix in (
+        lambda: euro + lira,
+        lambda: euro - lira,
+        lambda: euro < lira,
+        lambda: euro * 0.5,
+        lambda: Money(1.0, "EUR"),
+    ):  # type: ignore[operator,arg-type]  # the point of the test
         with pytest.raises(TypeError):
             mix()
 
