@@ -236,7 +236,7 @@ class SettlementLineRecord:
     currency: str
     posted_at: datetime | None
     ordinal: int
-    """Position in its document, counted from 1: how a person finds the row again."""
+    """Row of the document it stands in, counted from 1 with the header as a spreadsheet does: how a person finds it."""
     line_ref: str | None = None
     """The source's own id of this line; None where the source has none."""
     raw_key: str = ""

@@ -48,10 +48,10 @@ _V1_AMOUNTS = (
 )
 _V1 = frozenset(x for amount, words, _ in _V1_AMOUNTS for x in (amount, words) if x)
 _IDENTITY = (
-    "order-id", "merchant-order-id", "adjustment-id", "shipment-id", "marketplace-name", "fulfillment-id",
-    "posted-date", "posted-date-time", "order-item-code", "merchant-order-item-id", "merchant-adjustment-item-id",
-    "sku", "quantity-purchased", "promotion-id",
-)  # fmt: skip
+    *("order-id", "merchant-order-id", "adjustment-id", "shipment-id", "marketplace-name", "fulfillment-id"),
+    *("order-item-code", "merchant-order-item-id", "merchant-adjustment-item-id", "sku", "quantity-purchased"),
+    "promotion-id",
+)
 
 
 @dataclass(frozen=True)
@@ -185,14 +185,14 @@ def _line(sheet: _Sheet, row: Row, field: str, kind: str, words: str) -> Settlem
         "other-transaction" if kind == "other-transaction" and not sheet.is_v2 else values.get("transaction-type", "")
     )
     raw_type = "|".join((transaction, kind, words)).casefold()
-    amount = source.number(row, field, sheet.mark)
+    amount, posted_at = source.number(row, field, sheet.mark), _posted_at(row)
     return SettlementLineRecord(
         raw_type=raw_type,
         amount=amount,
         currency=sheet.currency,
-        posted_at=_posted_at(row),
-        ordinal=row.number - 1,
-        raw_key="\x1f".join((raw_type, f"{amount:f}", *(values.get(name, "") for name in _IDENTITY))),
+        posted_at=posted_at,
+        ordinal=row.number,
+        raw_key="\x1f".join((raw_type, f"{amount:f}", str(posted_at), *(values.get(x, "") for x in _IDENTITY))),
         order_ref=values.get("order-id") or None,
         order_line_ref=values.get("order-item-code") or None,
         refund_ref=values.get("adjustment-id") or values.get("merchant-adjustment-item-id") or None,

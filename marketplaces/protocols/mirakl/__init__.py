@@ -1,0 +1,70 @@
+"""The Mirakl seller protocol, spoken by many operators; an operator's folder says which one and makes a connector."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from marketplaces.port import Connector, Flow
+from marketplaces.protocols.mirakl import client, money, offers, orders
+from marketplaces.protocols.mirakl.operator import Operator
+from marketplaces.records import OfferRecord, OrderRecord, PayoutRecord, SettlementRecord, TransactionRecord
+
+__all__ = ["Operator", "mirakl_connector"]
+
+
+def mirakl_connector(*, name: str, label: str, package: str, operator: Operator) -> Connector:
+    """The connector of one operator; `package` is the folder with its reference data."""
+    cycles = Flow(
+        fetch=money.fetch_cycles,
+        translate=partial(money.translate_cycles, operator=operator),
+        record=SettlementRecord,
+        cadence="35 */6 * * *",
+        freshness=timedelta(days=1),
+        window=timedelta(days=90),
+        # A cycle is found by the day it was made; its transfer is known some days later.
+        overlap=timedelta(days=10),
+        history=timedelta(days=365),
+    )
+    return Connector(
+        name=name,
+        label=label,
+        package=package,
+        sites=(operator.site,),
+        credential_fields=client.CREDENTIALS,
+        limits=client.LIMITS,
+        open=client.MiraklSession,
+        check=client.check,
+        orders=Flow(
+            fetch=orders.fetch,
+            translate=partial(orders.translate, operator=operator),
+            record=OrderRecord,
+            cadence="5-59/15 * * * *",
+            freshness=timedelta(hours=1),
+            window=timedelta(days=7),
+            history=timedelta(days=365),
+            pii_paths=orders.PII_PATHS,
+        ),
+        offers=Flow(
+            fetch=offers.fetch,
+            translate=partial(offers.translate, operator=operator),
+            record=OfferRecord,
+            cadence="25 */6 * * *",
+            freshness=timedelta(hours=12),
+            snapshot=True,
+        ),
+        settlements=cycles,
+        transactions=Flow(
+            fetch=money.fetch_log,
+            translate=partial(money.translate_log, operator=operator),
+            record=TransactionRecord,
+            cadence="50 * * * *",
+            freshness=timedelta(hours=4),
+            # The log cannot be asked for an end: many short windows would each read up to now.
+            window=timedelta(days=365),
+            overlap=timedelta(hours=2),
+            history=timedelta(days=365),
+        ),
+        payouts=replace(cycles, translate=partial(money.translate_payouts, operator=operator), record=PayoutRecord),
+    )
