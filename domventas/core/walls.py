@@ -174,11 +174,12 @@ def _read(cursor: CursorWrapper) -> _Catalog:
         "SELECT r.relname, c.conname FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid"
         " WHERE c.connamespace = 'public'::regnamespace",
     )
+    # A trigger that somebody switched off counts as one with other arguments, and is made anew.
     triggers = _rows(
         cursor,
-        "SELECT c.relname, t.tgname, trim(trailing ',' from replace(encode(t.tgargs, 'escape'), '\\000', ','))"
-        " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
-        " WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled = 'O'",
+        "SELECT c.relname, t.tgname, CASE t.tgenabled WHEN 'O'"
+        " THEN trim(trailing ',' from replace(encode(t.tgargs, 'escape'), '\\000', ',')) ELSE 'off' END"
+        " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND t.tgparentid = 0",
     )
     grants = _rows(
         cursor,

@@ -53,11 +53,20 @@ def test_the_reconciler_is_idempotent_and_repairs_what_was_torn_down() -> None:
             "CREATE POLICY back_door ON core_threshold USING (true);"
             "ALTER TABLE core_threshold NO FORCE ROW LEVEL SECURITY; GRANT INSERT ON core_auditentry TO app;"
             "DROP TRIGGER audit_update ON core_threshold; GRANT INSERT ON django_admin_log TO app;"
+            "ALTER TABLE core_membership DISABLE TRIGGER audit_write;"
             "CREATE TABLE core_auditentry_odd PARTITION OF core_auditentry"
             " FOR VALUES FROM ('2020-12-01') TO ('2021-01-01')"
         )
     done = sync_walls()
-    for name in ("back_door", "FORCE", "audit_update", "core_auditentry_odd", "django_admin_log", "REVOKE ALL"):
+    for name in (
+        "back_door",
+        "FORCE",
+        'audit_write ON "core_membership"',
+        "audit_update",
+        "core_auditentry_odd",
+        "django_admin_log",
+        "REVOKE ALL",
+    ):
         assert any(name in statement for statement in done), name
     assert sync_walls() == []
 
