@@ -1,0 +1,1 @@
+"""What the marketplaces say over HTTP about the world: sign-in, limits, paging, reports and documents."""
