@@ -1,0 +1,103 @@
+"""The sandbox's own control plane: the truth, the world in short, the clock and the speed of the limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ..world.build import summary
+from ..world.model import Product, World
+from ..world.places import ACCOUNTS
+from .http import Request, Response, Route, cents_text, iso, json_response, parse_iso, route
+from .state import State
+
+
+def truth_lines(world: World, until: str) -> bytes:
+    """The truth that can be seen up to a moment (ISO, UTC), one JSON object a line."""
+    rows = [row for row in world.truth if row["visible_from"] <= until]
+    return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows).encode()
+
+
+def control_routes(state: State) -> list[Route]:
+    """Everything under /__sandbox."""
+
+    def truth(_: Request) -> Response:
+        body = truth_lines(state.world, iso(state.clock()))
+        return Response(headers={"Content-Type": "application/x-ndjson; charset=UTF-8"}, body=body)
+
+    def world(_: Request) -> Response:
+        return json_response(world_view(state))
+
+    def clock(request: Request) -> Response:
+        moment = _field(request, "now", lambda value: parse_iso(str(value)))
+        if moment is None:
+            return json_response({"message": 'send {"now": "2026-11-21T00:00:00Z"}'}, 400)
+        state.clock.set(moment)
+        return json_response({"now": iso(state.clock())})
+
+    def limits(request: Request) -> Response:
+        speed = _field(request, "speed", float)
+        if speed is None or speed <= 0:
+            return json_response({"message": 'send {"speed": 1000}, a positive number'}, 400)
+        state.buckets.speed = speed
+        return json_response({"speed": speed})
+
+    return [
+        route("GET", "/__sandbox/truth", truth),
+        route("GET", "/__sandbox/world", world),
+        route("POST", "/__sandbox/clock", clock),
+        route("POST", "/__sandbox/limits", limits),
+    ]
+
+
+def _field(request: Request, name: str, read: Callable[[Any], Any]) -> Any:
+    """A field of the JSON body; None when it is missing or unreadable."""
+    try:
+        return read(json.loads(request.body)[name])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def world_view(state: State) -> dict[str, Any]:
+    """The world in short: scale, accounts, counts and the product master."""
+    world = state.world
+    return {
+        "seed": world.seed,
+        "now": iso(world.now),
+        "clock": iso(state.clock()),
+        "clock_is_running": state.clock.is_running,
+        "days": world.days,
+        "skus": world.skus,
+        "orders": world.order_count,
+        "faults": world.faults,
+        "speed": state.buckets.speed,
+        "accounts": {
+            a.code: {
+                "marketplace": a.marketplace,
+                "account_ref": a.external_id,
+                "currency": a.currency,
+                "sites": [site for site, _ in a.sites],
+            }
+            for a in ACCOUNTS.values()
+        },
+        "counts": summary(world),
+        "products": [_product(p) for p in world.products if p.mapped],
+    }
+
+
+def _product(product: Product) -> dict[str, Any]:
+    """A row of the product master; costs are per unit, before freight."""
+    return {
+        "sku": product.sku,
+        "ean": product.ean,
+        "asin": product.asin,
+        "brand": product.brand,
+        "title": product.title,
+        "categories": dict.fromkeys(product.prices, product.category),
+        "weight_g": product.weight_g,
+        "cost": cents_text(product.cost_cents),
+        "cost_currency": product.cost_currency,
+        "warehouse": product.warehouse,
+        "prices": {site: cents_text(cents) for site, cents in product.prices.items()},
+    }
