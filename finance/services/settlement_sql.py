@@ -188,7 +188,7 @@ asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku FROM fresh WHERE
 {FOUND},
 placed AS (
     SELECT f.*, o.line_id, o.order_ref IS NOT NULL AS has_order,
-           coalesce(f.own_site, o.site, %(only_site)s) AS site,
+           coalesce(f.own_site, nullif(lower(f.said_site), ''), o.site, %(only_site)s) AS site,
            coalesce(o.ordered_on, (f.posted_at AT TIME ZONE coalesce(f.zone, 'UTC'))::date, %(today)s) AS day
     FROM fresh AS f LEFT JOIN found AS o USING (order_ref, order_line_ref, seller_sku)
 ),

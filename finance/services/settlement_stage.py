@@ -17,7 +17,7 @@ from domventas.core.money import minor_unit
 from finance.models import Settlement
 from finance.services import settlement_sql as sql
 from finance.services.fee_kinds import KindBook, Meaning
-from marketplaces.models import Account, AccountSite
+from marketplaces.models import Account, AccountSite, Site
 from marketplaces.records import FeeKind, MoneyEvent, SettlementLineRecord
 
 #: How the line we make ourselves is called where the marketplace's own words stand otherwise.
@@ -175,17 +175,16 @@ def write(
 
 
 def _sites(account: Account) -> tuple[list[str], list[str], list[str], str]:
-    """Every name a line may use for one of the account's sites, and the site of an account that has only one."""
-    rows = AccountSite.objects.filter(account=account).values_list(
-        "site__code", "site__label", "site__external_id", "site__zone"
-    )
+    """Every name a line may use for a site of the channel, and the site of an account that has only one."""
     names: dict[str, tuple[str, str]] = {}
-    for code, label, external_id, zone in rows:
-        names.update((name.lower(), (code, zone)) for name in (external_id, label, code) if name)
-    codes = {code for code, _zone in names.values()}
+    for site in Site.objects.filter(channel=account.channel):
+        says = (site.external_id, site.label, site.code)
+        names.update((name.lower(), (site.code, site.zone)) for name in says if name)
+    own = AccountSite.objects.filter(account=account, is_enabled=True).values_list("site__code", flat=True)[:2]
+    codes = list(own)
     return (
         list(names),
         [code for code, _zone in names.values()],
         [zone for _code, zone in names.values()],
-        codes.pop() if len(codes) == 1 else "",
+        codes[0] if len(codes) == 1 else "",
     )
