@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from marketplaces.loaders import Loaded, Loader, LoadRun
-
 from finance.selectors.settlements import payouts_by_day
 from finance.services.transactions import load_payouts
+from marketplaces.loaders import Loaded, Loader, LoadRun
 from marketplaces.models import Account
 from marketplaces.records import PayoutRecord
 

@@ -6,12 +6,12 @@ from collections import Counter
 from datetime import UTC, date
 
 from django.db import DataError
-from marketplaces.loaders import Loaded, Loader, LoadRun
 
 from finance.selectors.settlements import settlements_by_day
 from finance.services.settlement_log import materialize
 from finance.services.settlements import SettlementRefused, ingest
 from marketplaces.errors import Malformed
+from marketplaces.loaders import Loaded, Loader, LoadRun
 from marketplaces.models import Account
 from marketplaces.records import Rejected, SettlementRecord
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from marketplaces.loaders import Loaded, Loader, LoadRun
-
 from finance.selectors.settlements import transactions_by_day
 from finance.services.transactions import load_transactions
+from marketplaces.loaders import Loaded, Loader, LoadRun
 from marketplaces.models import Account
 from marketplaces.records import TransactionRecord
 

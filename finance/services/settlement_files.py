@@ -6,21 +6,25 @@ from datetime import datetime
 
 from django.db import DataError
 from django.utils.translation import gettext as _
-from marketplaces.services import raw
 
 from domventas.core.errors import DomventasError
 from finance.services.settlements import Ingested, SettlementRefused, ingest
 from marketplaces.errors import Malformed
 from marketplaces.models import Account
+from marketplaces.port import RawPage
 from marketplaces.registry import connectors
+from marketplaces.services import raw
 
 
 class FileRefused(DomventasError):
-    """A file that was not booked. Its bytes are kept: `raw_id` is where; the message names row and field."""
+    """A file that was not booked. Its bytes are kept: `raw_id` is where; the message names row and field.
+
+    `raw_id` is None where the marketplace has no settlement files at all.
+    """
 
     message = "This file was not booked."
 
-    def __init__(self, message: str, *, raw_id: int) -> None:
+    def __init__(self, message: str, *, raw_id: int | None = None) -> None:
         super().__init__(message)
         self.raw_id = raw_id
 
@@ -31,19 +35,13 @@ def import_file(account: Account, body: bytes, *, name: str, now: datetime) -> I
     Called outside a transaction, because what somebody sent is kept even if it is refused.
     Raises: FileRefused: the marketplace has no file format, or the file cannot be read or must not be booked.
     """
-    archived = raw.archive(
-        account,
-        "settlements",
-        body,
-        content_type="text/tab-separated-values",
-        name=name,
-        now=now,
-    )
-    parse = connectors[account.channel].parse_settlement
-    if parse is None:
-        raise FileRefused(_("This marketplace has no settlement files."), raw_id=archived)
+    connector = connectors[account.channel]
+    if connector.settlements is None or connector.parse_settlement is None:
+        raise FileRefused(_("This marketplace has no settlement files."))
+    page = RawPage(body=body, content_type="text/tab-separated-values", name=name)
+    archived = raw.archive(account, "settlements", connector.settlements, page, now=now)
     try:
-        return ingest(account, parse(body, name), raw_id=archived, source="file", now=now)
+        return ingest(account, connector.parse_settlement(body, name), raw_id=archived, source="file", now=now)
     except (Malformed, SettlementRefused) as error:
         raise FileRefused(f"{name}: {error.message}", raw_id=archived) from error
     except DataError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from domventas.core.models import Client
+from domventas.core.money import quantum
 from domventas.core.tenancy import acting_for
 from finance.models import Settlement
 from finance.selectors.settlements import is_balanced, sums_by_kind, unknown_kinds
@@ -64,14 +66,14 @@ class Command(BaseCommand):
             "settlement": booked.settlement_ref,
             "currency": booked.currency,
             "lines": booked.line_count,
-            "header_total": None if booked.header_total is None else f"{booked.header_total:f}",
-            "lines_total": f"{booked.lines_total:f}",
-            "difference": f"{booked.difference:f}",
+            "header_total": None if booked.header_total is None else _plain(booked.header_total, booked.currency),
+            "lines_total": _plain(booked.lines_total, booked.currency),
+            "difference": _plain(booked.difference, booked.currency),
             "balanced": balanced,
             "status": booked.status,
             "revision": booked.revision,
             "changed": booked.changed,
-            "by_kind": {kind: f"{amount:f}" for kind, amount in sums_by_kind(settlement).items()},
+            "by_kind": {kind: _plain(amount, booked.currency) for kind, amount in sums_by_kind(settlement).items()},
             "unknown_kinds": dict(unknown_kinds(settlement)),
         }
         if as_json:
@@ -79,6 +81,12 @@ class Command(BaseCommand):
             return
         for name, value in facts.items():
             self.stdout.write(f"{name}: {value}")
+
+
+def _plain(amount: Decimal, currency: str) -> str:
+    """With the currency's digits, or all it has where the source states finer ones."""
+    cents = amount.quantize(quantum(currency))
+    return f"{cents if cents == amount else amount.normalize():f}"
 
 
 def _client(slug: str | None) -> Client:
