@@ -89,7 +89,9 @@ def _clone(template: str, name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+def django_db_setup(
+    request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: Any
+) -> Iterator[None]:
     """Clone the template for this worker; a transactional test resets by cloning again, never by TRUNCATE."""
     from django.test import TransactionTestCase
 

@@ -27,7 +27,17 @@ class EventInline(FactsInline):
 class TicketAdmin(FactsAdmin):
     """Tickets; opened by detectors, moved on their own page."""
 
-    list_display = ("page_link", "type", "severity", "state", "account", "finding_count", "impact_day", "assignee", "opened_at")
+    list_display = (
+        "page_link",
+        "type",
+        "severity",
+        "state",
+        "account",
+        "finding_count",
+        "impact_day",
+        "assignee",
+        "opened_at",
+    )
     list_filter = ("state", "severity", "type", "account")
     search_fields = ("title", "number", "cause")
     list_select_related = ("account", "assignee")
@@ -36,7 +46,9 @@ class TicketAdmin(FactsAdmin):
     @admin.display(description=_("ticket"), ordering="number")
     def page_link(self, ticket: Ticket) -> str:
         """Link to the ticket's page."""
-        return format_html('<a href="{}">T-{} {}</a>', reverse("tickets:ticket", args=[ticket.number]), ticket.number, ticket.title)
+        return format_html(
+            '<a href="{}">T-{} {}</a>', reverse("tickets:ticket", args=[ticket.number]), ticket.number, ticket.title
+        )
 
 
 @admin.register(Finding)
@@ -64,7 +76,9 @@ class StartingPositionAdmin(FactsAdmin):
         chosen = list(queryset)
         for position in chosen:
             workflow.accept_position(position, actor=request.user.get_username(), now=clock())
-        messages.success(request, ngettext("%(n)d position accepted.", "%(n)d positions accepted.", len(chosen)) % {"n": len(chosen)})
+        messages.success(
+            request, ngettext("%(n)d position accepted.", "%(n)d positions accepted.", len(chosen)) % {"n": len(chosen)}
+        )
 
     @admin.action(description=_("Turn the ten worst findings into work"), permissions=["decide"])
     def pick_worst(self, request: HttpRequest, queryset: QuerySet[StartingPosition]) -> None:

@@ -143,4 +143,3 @@ def _found() -> dict[str, Counter[Key]]:
     for account, sku in UnmappedItem.objects.exclude(state="ignored").values_list("account__code", "seller_sku"):
         found["unmapped"][Key(account, "unmapped", sku)] += 1
     return found
-

@@ -49,7 +49,9 @@ class StartingPosition(ClientModel):
         verbose_name = _("starting position")
         verbose_name_plural = _("starting positions")
         constraints = [
-            models.UniqueConstraint(fields=["client", "type", "account"], name="startingposition_client_type_account_uniq")
+            models.UniqueConstraint(
+                fields=["client", "type", "account"], name="startingposition_client_type_account_uniq"
+            )
         ]
 
     def __str__(self) -> str:
@@ -97,7 +99,9 @@ class Finding(ClientModel):
     class Meta(ClientModel.Meta):
         verbose_name = _("finding")
         verbose_name_plural = _("findings")
-        constraints = [models.UniqueConstraint(fields=["client", "type", "fingerprint"], name="finding_client_fingerprint_uniq")]
+        constraints = [
+            models.UniqueConstraint(fields=["client", "type", "fingerprint"], name="finding_client_fingerprint_uniq")
+        ]
         indexes = [models.Index(fields=["client", "type", "state"], name="finding_type_state_idx")]
 
     def __str__(self) -> str:

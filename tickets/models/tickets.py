@@ -23,7 +23,9 @@ class TicketGroup(ClientModel):
     class Meta(ClientModel.Meta):
         verbose_name = _("ticket group")
         verbose_name_plural = _("ticket groups")
-        constraints = [models.UniqueConstraint(fields=["client", "type", "key"], name="ticketgroup_client_type_key_uniq")]
+        constraints = [
+            models.UniqueConstraint(fields=["client", "type", "key"], name="ticketgroup_client_type_key_uniq")
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -70,7 +72,12 @@ class Ticket(ClientModel):
     deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     assignee = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, related_name="+", null=True, blank=True, verbose_name=_("owner")
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        null=True,
+        blank=True,
+        verbose_name=_("owner"),
     )
     opened_at = models.DateTimeField(_("opened"))
     changed_at = models.DateTimeField(_("changed"))

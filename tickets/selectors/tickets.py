@@ -22,8 +22,16 @@ def living() -> QuerySet[Ticket]:
 def queue() -> QuerySet[Ticket]:
     """Open tickets by clock, severity and money; snoozed ones last."""
     resting = Case(When(state=Ticket.State.SNOOZED, then=Value(1)), default=Value(0), output_field=IntegerField())
-    return living().alias(resting=resting).order_by(
-        "resting", F("deadline_at").asc(nulls_last=True), "severity", F("impact_day").desc(nulls_last=True), "number"
+    return (
+        living()
+        .alias(resting=resting)
+        .order_by(
+            "resting",
+            F("deadline_at").asc(nulls_last=True),
+            "severity",
+            F("impact_day").desc(nulls_last=True),
+            "number",
+        )
     )
 
 
@@ -63,8 +71,15 @@ def findings_of(ticket: Ticket) -> QuerySet[Finding]:
 
 def by_type() -> list[dict[str, object]]:
     """Open tickets per type: count, findings, contribution per day."""
-    rows = living().values("type").annotate(
-        count=Count("pk"), findings=Sum("finding_count"), impact=Sum("impact_day"), urgent=Count("pk", filter=Q(severity="S1"))
+    rows = (
+        living()
+        .values("type")
+        .annotate(
+            count=Count("pk"),
+            findings=Sum("finding_count"),
+            impact=Sum("impact_day"),
+            urgent=Count("pk", filter=Q(severity="S1")),
+        )
     )
     return list(rows.order_by("-impact"))
 

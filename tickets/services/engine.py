@@ -12,6 +12,7 @@ from django.db import transaction
 
 from domventas.core import bulk
 from domventas.core.models import Threshold
+from domventas.core.money import to_cents
 from marketplaces.models import Account
 from marketplaces.selectors import freshness
 from tickets.detector import Detector, Level, Look, Seen
@@ -143,7 +144,7 @@ def _take_positions(detector: Detector, seen: Iterable[Seen], starting: set[int]
                 sums = money[item.account_id]
                 sums[item.currency] = sums.get(item.currency, Decimal(0)) + item.amount
     rows = [
-        (detector.name, pk, now, count[pk], {currency: str(amount) for currency, amount in money[pk].items()})
+        (detector.name, pk, now, count[pk], {currency: str(to_cents(amount, currency)) for currency, amount in money[pk].items()})
         for pk in sorted(starting)
     ]
     bulk.upsert(StartingPosition, ("type", "account", "taken_at", "count", "amounts"), rows, ("type", "account"))

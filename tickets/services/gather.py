@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.db.models import Max, Q
 
 from domventas.core import bulk
+from domventas.core.money import to_cents
 from tickets.detector import Detector
 from tickets.models import Finding, Ticket, TicketEvent, TicketGroup
 from tickets.services.impact import Base
@@ -57,7 +58,7 @@ class Bundle:
         for finding in self.findings:
             if finding.amount is not None:
                 sums[finding.currency] += finding.amount
-        return {currency: str(amount) for currency, amount in sorted(sums.items())}
+        return {currency: str(to_cents(amount, currency)) for currency, amount in sorted(sums.items())}
 
 
 def tickets(detector: Detector, titles: dict[str, str], *, base: Base, now: datetime) -> Change:
@@ -93,7 +94,9 @@ def tickets(detector: Detector, titles: dict[str, str], *, base: Base, now: date
     change.resolved = len(closed)
     Ticket.objects.bulk_update(moved + closed, FILLED, batch_size=500)
     events += [TicketEvent(ticket=x, what="opened", detail=x.cause[:500], actor="detector", at=now) for x in fresh]
-    events += [TicketEvent(ticket=x, what="resolved", detail="condition gone", actor="detector", at=now) for x in closed]
+    events += [
+        TicketEvent(ticket=x, what="resolved", detail="condition gone", actor="detector", at=now) for x in closed
+    ]
     TicketEvent.objects.bulk_create(events)
     _attach(detector, {**have, **{t.fingerprint: t for t in fresh}}, kept)
     _count_overflow(detector, bundles, overflow, groups)

@@ -47,7 +47,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run all steps. Raises: CommandError: not on the checkout's own servers, or a child does not start."""
         if not settings.OWN_SERVERS:
-            raise CommandError("the demo has known passwords: it runs on this checkout's own servers only, unset DATABASE_URL")
+            raise CommandError(
+                "the demo has known passwords: it runs on this checkout's own servers only, unset DATABASE_URL"
+            )
         self.started, self.children = time.monotonic(), Children()
         try:
             self._run(options)
@@ -101,13 +103,32 @@ class Command(BaseCommand):
     def _serve(self, slug: str, wanted: int) -> None:
         port = free_port(wanted)
         env = {"SANDBOX_URL": settings.SANDBOX_URL, "DOMVENTAS_DEMO": "1"}
-        gunicorn = ["-m", "gunicorn", "domventas.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2", "--no-control-socket"]
+        gunicorn = [
+            "-m",
+            "gunicorn",
+            "domventas.wsgi",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--threads",
+            "2",
+            "--no-control-socket",
+        ]
         celery = ["-m", "celery", "-A", "domventas"]
         self._tell("web, worker, beat")
         self.children.start("web", [sys.executable, *gunicorn], env=env)
         self.children.start(
             "worker",
-            [sys.executable, *celery, "worker", "-c", "2", "-Q", "realtime,sync,push,reports,bulk", "--loglevel", "WARNING"],
+            [
+                sys.executable,
+                *celery,
+                "worker",
+                "-c",
+                "2",
+                "-Q",
+                "realtime,sync,push,reports,bulk",
+                "--loglevel",
+                "WARNING",
+            ],
             env=env,
         )
         self.children.start("beat", [sys.executable, *celery, "beat", "--pidfile=", "--loglevel", "WARNING"], env=env)
