@@ -1,0 +1,1 @@
+"""What we sell: the product master, and our offers at the marketplaces."""

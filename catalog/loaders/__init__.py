@@ -1,0 +1,1 @@
+"""How the catalog takes in what marketplaces say, one module per flow."""
