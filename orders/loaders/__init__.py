@@ -1,0 +1,1 @@
+"""How orders take in what marketplaces say, one module per flow."""

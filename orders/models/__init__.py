@@ -1,0 +1,6 @@
+"""What was sold and what became of it: orders, lines, charges, refunds, events, and the buyer apart."""
+
+from orders.models.buyers import BuyerContact
+from orders.models.orders import Order, OrderCharge, OrderEvent, OrderException, OrderLine, OrderRefund
+
+__all__ = ["BuyerContact", "Order", "OrderCharge", "OrderEvent", "OrderException", "OrderLine", "OrderRefund"]

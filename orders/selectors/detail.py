@@ -1,0 +1,49 @@
+"""Everything on one order's page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Prefetch
+
+from domventas.core.crypto import Unreadable
+from orders.models import BuyerContact, Order, OrderCharge, OrderEvent, OrderException, OrderLine
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One order with its lines (each with `charges` and `refunds` at hand), oddities and events, the newest first."""
+
+    order: Order
+    lines: list[OrderLine]
+    exceptions: list[OrderException]
+    events: list[OrderEvent]
+    buyer: str
+
+
+def order(pk: int) -> Detail:
+    """One order in seven queries. Raises: Order.DoesNotExist: not there, or not to be seen."""
+    found = Order.objects.select_related("account", "site").get(pk=pk)
+    lines = OrderLine.objects.filter(order=found).select_related("sku", "listing").order_by("external_id")
+    charges = Prefetch("charges", OrderCharge.objects.order_by("event", "refund_ref", "kind"))
+    lines = lines.prefetch_related(charges, "refunds")
+    return Detail(
+        order=found,
+        lines=list(lines),
+        exceptions=list(OrderException.objects.filter(order=found).order_by("code")),
+        events=list(OrderEvent.objects.filter(order=found).order_by("-at", "-pk")),
+        buyer=masked_buyer(found),
+    )
+
+
+def masked_buyer(order: Order) -> str:
+    """Initials, town and country: "M. M., Hamburg, DE"; a dash when nothing is known or it was purged."""
+    contact = BuyerContact.objects.filter(order=order).first()
+    if contact is None:
+        return "–"
+    try:
+        data = contact.contact or {}
+    except Unreadable:
+        data = {}  # the key is gone; the country stands in a column of its own
+    initials = " ".join(f"{word[0]}." for word in str(data.get("name") or "").split())
+    return ", ".join(filter(None, [initials, str(data.get("city") or ""), contact.country])) or "–"

@@ -1,0 +1,224 @@
+"""What an order record means in our columns: checked, cut to size, summed; nothing here touches the database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final
+
+from domventas.core.money import is_currency, to_cents
+from domventas.core.times import day_in
+from marketplaces.models import Site
+from marketplaces.records import ChargeRecord, FeeKind, LineStatus, MoneyEvent, OrderLineRecord, OrderRecord
+from orders.models import OrderException
+
+#: Columns of an order that can differ, behind its key (account, external id).
+ORDER_COLUMNS: Final = (
+    "site", "alias", "currency", "status", "fulfillment", "is_business", "stated_total", "computed_total", "ordered_at",
+    "ordered_on", "source_updated_at", "ship_by",
+)  # fmt: skip
+#: Columns of a line that can differ, behind its key (order, external id).
+LINE_COLUMNS: Final = (
+    "sku", "listing", "offer_ref", "seller_sku", "product_ref", "title", "category", "quantity", "quantity_shipped",
+    "quantity_canceled", "status", "raw_status", "hold", "ship_by", "shipped_at", "delivered_at",
+)  # fmt: skip
+REFUND_COLUMNS: Final = ("refunded_at", "quantity", "reason")
+
+ChargeKey = tuple[str, str, str]
+"""Event, refund, kind."""
+
+#: What the buyer pays; the total we compute where the source states none.
+_BUYER_PAYS: Final = frozenset({
+    FeeKind.ITEM_PRICE, FeeKind.ITEM_TAX, FeeKind.SHIPPING_PRICE, FeeKind.SHIPPING_TAX, FeeKind.GIFT_WRAP_PRICE,
+    FeeKind.GIFT_WRAP_TAX, FeeKind.SELLER_DISCOUNT, FeeKind.MARKETPLACE_DISCOUNT, FeeKind.DISCOUNT_TAX,
+})  # fmt: skip
+_GONE: Final = {LineStatus.CANCELED, LineStatus.REFUSED}
+_PENDING: Final = (LineStatus.PENDING, LineStatus.TO_ACCEPT, LineStatus.TO_SHIP)
+_ON_ITS_WAY: Final = (LineStatus.SHIPPED, LineStatus.DELIVERED, LineStatus.CLOSED)
+_FINEST: Final = Decimal("0.0001")
+_KEEP_BUYER_AFTER_DELIVERY: Final = timedelta(days=30)
+_KEEP_BUYER: Final = timedelta(days=180)
+
+
+def problem(record: OrderRecord, sites: Mapping[str, Site]) -> str:
+    """Why the record cannot be stored, in words; empty when it can."""
+    if not _is_id(record.external_id):
+        return "The order has no id, or one longer than 80 characters."
+    if record.site not in sites:
+        return f"The site {record.site!r} is not one of this marketplace's."
+    if not is_currency(record.currency):
+        return f"{record.currency!r} is not a currency code."
+    if record.total is not None and not record.total.is_finite():
+        return f"The total {record.total} is not an amount."
+    ids = [line.external_id for line in record.lines]
+    if len(set(ids)) != len(ids):
+        return "Two lines have the same id."
+    return next(filter(None, map(_line_problem, record.lines)), "")
+
+
+def _line_problem(line: OrderLineRecord) -> str:
+    if not _is_id(line.external_id):
+        return "A line has no id, or one longer than 80 characters."
+    counts = [line.quantity, line.quantity_shipped, line.quantity_canceled, *(x.quantity for x in line.refunds)]
+    if min(filter(None, counts), default=0) < 0:
+        return f"Line {line.external_id} has a negative quantity."
+    if any(len(text or "") > 120 for text in (line.offer_ref, line.seller_sku, line.product_ref)):
+        return f"Line {line.external_id} names an offer by more than 120 characters."
+    refunds = [refund.external_id for refund in line.refunds]
+    if len(set(refunds)) != len(refunds) or any(len(ref) > 120 for ref in refunds):
+        return f"Line {line.external_id} has two refunds of one id, or an id longer than 120 characters."
+    amounts = [charge.amount for part in (line, *line.refunds) for charge in part.charges]
+    if not all(amount.is_finite() for amount in amounts):
+        return f"Line {line.external_id} has a charge that is no amount."
+    return ""
+
+
+def order_status(statuses: Collection[LineStatus]) -> LineStatus:
+    """The order's status from its lines': the least advanced; partly shipped when some are out and some are not.
+
+    Canceled and refused lines count only when nothing else is left.
+    """
+    living = {status for status in statuses if status not in _GONE}
+    if not living:
+        return LineStatus.CANCELED if LineStatus.CANCELED in statuses else next(iter(statuses), LineStatus.UNKNOWN)
+    if LineStatus.UNKNOWN in living:
+        return LineStatus.UNKNOWN
+    waiting = [status for status in _PENDING if status in living]
+    away = [status for status in _ON_ITS_WAY if status in living]
+    if LineStatus.PART_SHIPPED in living or (waiting and away):
+        return LineStatus.PART_SHIPPED
+    return (waiting or away)[0]
+
+
+def totals(record: OrderRecord) -> tuple[Decimal | None, Decimal | None]:
+    """(stated, computed) [order's currency]: computed adds up the kinds the stated total is made of.
+
+    Where the source states none, it is what the buyer pays; None when no line has an amount yet.
+    """
+    kinds = record.total_kinds if record.total is not None else _BUYER_PAYS
+    found = [charge.amount for line in record.lines for charge in line.charges if charge.kind in kinds]
+    computed = exact(sum(found, Decimal(0))) if found else None
+    return (None if record.total is None else exact(record.total)), computed
+
+
+def order_values(record: OrderRecord, site: Site) -> tuple[Any, ...]:
+    """In the order of ORDER_COLUMNS."""
+    stated, computed = totals(record)
+    open_lines = [line.ship_by for line in record.lines if line.ship_by and line.status not in _GONE]
+    return (
+        site.pk,
+        text(record.alias, 120),
+        record.currency,
+        order_status([line.status for line in record.lines]).value,
+        record.fulfillment.value,
+        record.is_business,
+        stated,
+        computed,
+        record.ordered_at,
+        day_in(site.zone, record.ordered_at),
+        record.updated_at,
+        min(open_lines, default=None),
+    )
+
+
+def offer_of(line: OrderLineRecord) -> str:
+    """What the line's offer is called; some id stands for the offer's own where the source tells none."""
+    return line.offer_ref or line.seller_sku or line.product_ref or f"line {line.external_id}"
+
+
+def line_values(
+    line: OrderLineRecord, *, sku: int | None, listing: int | None, category: str, hold: str
+) -> tuple[Any, ...]:
+    """In the order of LINE_COLUMNS."""
+    return (
+        sku,
+        listing,
+        offer_of(line),
+        line.seller_sku or "",
+        line.product_ref or "",
+        text(line.title, 500),
+        text(line.category or category, 80),
+        line.quantity,
+        line.quantity_shipped,
+        line.quantity_canceled,
+        line.status.value,
+        text(line.raw_status, 80),
+        hold,
+        line.ship_by,
+        line.shipped_at,
+        line.delivered_at,
+    )
+
+
+def charges(line: OrderLineRecord) -> dict[ChargeKey, Decimal]:
+    """Amounts of a line and of its refunds; several of one kind (two taxes) add up."""
+    found: dict[ChargeKey, Decimal] = {}
+    _add(found, MoneyEvent.SALE.value, "", line.charges)
+    for refund in line.refunds:
+        _add(found, MoneyEvent.REFUND.value, refund.external_id, refund.charges)
+    return {key: exact(amount) for key, amount in found.items()}
+
+
+def refunds(line: OrderLineRecord) -> dict[str, tuple[Any, ...]]:
+    """Refunds of a line by their id, values in the order of REFUND_COLUMNS."""
+    return {x.external_id: (x.refunded_at, x.quantity, text(x.reason, 200)) for x in line.refunds}
+
+
+def oddities(record: OrderRecord) -> dict[str, str]:
+    """What a person should see about a readable order: code → detail."""
+    found: dict[str, str] = {}
+    codes = OrderException.Code
+    stated, computed = totals(record)
+    if stated is not None and stated != (computed or Decimal(0)):
+        shown = [
+            f"{to_cents(amount, record.currency)} {record.currency}" for amount in (stated, computed or Decimal(0))
+        ]
+        found[codes.TOTAL_MISMATCH.value] = "{} stated, {} in its lines".format(*shown)
+    unknown = [line.raw_status or "?" for line in record.lines if line.status is LineStatus.UNKNOWN]
+    if unknown or not record.lines:
+        found[codes.UNKNOWN_STATUS.value] = text(", ".join(sorted(set(unknown))) or "no lines", 300)
+    free = [line.external_id for line in record.lines if _is_free(line)]
+    if free:
+        found[codes.PRICE_ZERO.value] = text("line " + ", ".join(free), 300)
+    return found
+
+
+def purge_at(record: OrderRecord) -> datetime:
+    """When the buyer's data has to vanish: 30 days after the last delivery, at the latest 180 days after the order."""
+    living = [line for line in record.lines if line.status not in _GONE]
+    delivered = [line.delivered_at for line in living if line.delivered_at]
+    latest = record.ordered_at + _KEEP_BUYER
+    if living and len(delivered) == len(living):
+        return min(max(delivered) + _KEEP_BUYER_AFTER_DELIVERY, latest)
+    return latest
+
+
+def text(value: str, limit: int) -> str:
+    """Display text as a column takes it: PostgreSQL has no NUL, and a long title is cut."""
+    return value.replace("\x00", "")[:limit]
+
+
+def exact(amount: Decimal) -> Decimal:
+    """As amounts are stored: four digits after the point, half-up."""
+    return amount.quantize(_FINEST, rounding=ROUND_HALF_UP)
+
+
+def _add(found: dict[ChargeKey, Decimal], event: str, refund: str, parts: Iterable[ChargeRecord]) -> None:
+    sums: dict[ChargeKey, Decimal] = defaultdict(Decimal)
+    for charge in parts:
+        sums[event, refund, charge.kind.value] += charge.amount
+    found.update(sums)
+
+
+def _is_free(line: OrderLineRecord) -> bool:
+    """Whether something that is not canceled costs nothing; a price nobody states yet is no zero."""
+    if line.status in _GONE or line.status is LineStatus.PENDING or not line.quantity:
+        return False
+    prices = [charge.amount for charge in line.charges if charge.kind is FeeKind.ITEM_PRICE]
+    return bool(prices) and not sum(prices)
+
+
+def _is_id(value: str) -> bool:
+    return bool(value) and len(value) <= 80 and "\x00" not in value

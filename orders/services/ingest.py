@@ -1,0 +1,273 @@
+"""Taking in orders: compared with what is stored, and only the differences are written.
+
+Pages may come late, twice and in any order; the newest state of an order wins.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+from django.db import transaction
+
+from catalog.services import identity
+from catalog.services.identity import Known, Offered, Unknown
+from domventas.core.times import day_in
+from marketplaces.models import Account, Site
+from marketplaces.records import LineStatus, OrderLineRecord, OrderRecord, Rejected
+from orders.models import OrderLine
+from orders.selectors import stored as stored_selector
+from orders.selectors.stored import Stored
+from orders.services import facts
+from orders.services.changes import Changes
+from orders.services.facts import LINE_COLUMNS, ORDER_COLUMNS, REFUND_COLUMNS
+
+_AT: Final = {name: index for index, name in enumerate(LINE_COLUMNS)}
+_UPDATED: Final = ORDER_COLUMNS.index("source_updated_at")
+#: A change of these touches the money of every line.
+_MONEY_OF_ORDER: Final = tuple(
+    ORDER_COLUMNS.index(name) for name in ("site", "currency", "fulfillment", "is_business", "ordered_on")
+)
+
+
+@dataclass(slots=True)
+class Ingested:
+    """What became of a page of orders.
+
+    Attributes:
+        seen: records given, doubles included. written: rows inserted, changed or removed, in all tables.
+        by_day: new orders by the day they were placed, at the site.
+    """
+
+    seen: int = 0
+    written: int = 0
+    by_day: dict[date, int] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def ingest(
+    account: Account,
+    records: Iterable[OrderRecord],
+    *,
+    now: datetime,
+    raw_id: int | None = None,
+    has_buyers: bool = True,
+) -> Ingested:
+    """Store a page of orders of the account; the number of statements does not grow with the page.
+
+    An order older than what is stored is left out. A line keeps the SKU it once got; a line whose offer is unknown is
+    held until somebody maps the offer. `changed_at` of a line moves only when the line or its amounts changed.
+    Opens a transaction if there is none.
+
+    Args:
+        has_buyers: False when the records come from a document whose personal data were removed; contacts stay then.
+    """
+    done = Ingested()
+    sites = {site.code: site for site in Site.objects.filter(channel=account.channel)}
+    page: dict[str, OrderRecord] = {}
+    for record in records:
+        done.seen += 1
+        if reason := facts.problem(record, sites):
+            done.rejected.append(_rejected(record, reason))
+        elif record.external_id not in page or page[record.external_id].updated_at <= record.updated_at:
+            page[record.external_id] = record
+    with transaction.atomic():
+        identity.lock(account)
+        stored = stored_selector.page(
+            account, page, order_columns=ORDER_COLUMNS, line_columns=LINE_COLUMNS, refund_columns=REFUND_COLUMNS
+        )
+        fresh = [record for record in page.values() if not _is_stale(record, stored)]
+        offers = _identified(account, fresh, sites, now=now)
+        changes = Changes(order_ids={name: pk for name, (pk, _values) in stored.orders.items()})
+        for record in fresh:
+            _Order(record, sites[record.site], stored, changes, offers, now, has_buyers).compare()
+        done.written = changes.write(account, now=now, raw_id=raw_id)
+        done.by_day = _by_day(fresh, sites, stored)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Offers:
+    """What is known of the page's offers, and which unknown ones nobody waits for."""
+
+    known: Mapping[Offered, Known]
+    ignored: set[str]
+
+    def of(self, line: OrderLineRecord, site: Site) -> tuple[Known, str]:
+        """The offer of a line, and why the line has to wait."""
+        known = self.known[_offered(line, site)]
+        waits = not known.sku_id and facts.offer_of(line) not in self.ignored
+        return known, OrderLine.Hold.UNMAPPED.value if waits else ""
+
+
+@dataclass(slots=True)
+class _Order:
+    """One order beside what is stored of it."""
+
+    record: OrderRecord
+    site: Site
+    stored: Stored
+    changes: Changes
+    offers: _Offers
+    now: datetime
+    has_buyers: bool
+
+    @property
+    def name(self) -> str:
+        return self.record.external_id
+
+    def compare(self) -> None:
+        """Put every difference into the changes."""
+        values = facts.order_values(self.record, self.site)
+        pk, before = self.stored.orders.get(self.name, (None, None))
+        if values != before:
+            self.changes.orders.append((self.name, *values))
+        touched = before is not None and any(values[at] != before[at] for at in _MONEY_OF_ORDER)
+        for line in self.record.lines:
+            self._line(pk, line, touched=touched)
+        if pk is not None:
+            named = {line.external_id for line in self.record.lines}
+            for external_id in self.stored.line_ids.get(pk, ()):
+                if external_id not in named:
+                    self._dropped(pk, external_id)
+        self._exceptions(pk)
+        self._contact(pk, is_newer=before is None or before[_UPDATED] < self.record.updated_at)
+
+    def _line(self, order: int | None, line: OrderLineRecord, *, touched: bool) -> None:
+        key = (self.name, line.external_id)
+        pk, before = self.stored.lines.get((order, line.external_id), (None, None)) if order else (None, None)
+        values = self._line_values(line, before)
+        if pk is not None:
+            self.changes.line_ids[key] = pk
+        different = self._amounts(key, pk, line) | self._refunds(key, pk, line)
+        if different or touched or values != before:
+            self.changes.lines[key] = values
+        if before is not None:
+            self._moved(line.external_id, before, values)
+        elif values[_AT["hold"]]:
+            self._event(line.external_id, "held", "", values[_AT["offer_ref"]], self.now)
+
+    def _line_values(self, line: OrderLineRecord, before: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        """The line's columns; what we found out about the offer stays, as its later mapping must not rewrite a sale."""
+        known, hold = self.offers.of(line, self.site)
+        sku, listing, category = known.sku_id, known.listing_id, known.category
+        if before is not None and before[_AT["sku"]] is not None:
+            sku, hold = before[_AT["sku"]], ""
+            listing = before[_AT["listing"]] or listing
+            category = before[_AT["category"]] or category
+        return facts.line_values(line, sku=sku, listing=listing, category=category, hold=hold)
+
+    def _amounts(self, key: tuple[str, str], line_id: int | None, line: OrderLineRecord) -> bool:
+        before = self.stored.charges.get(line_id, {}) if line_id else {}
+        after, currency = facts.charges(line), self.record.currency
+        new = [
+            (key, (*which, amount, currency))
+            for which, amount in after.items()
+            if which not in before or before[which][1:] != (amount, currency)
+        ]
+        gone = [pk for which, (pk, _amount, _currency) in before.items() if which not in after]
+        self.changes.charges += new
+        self.changes.gone_charges += gone
+        return bool(new or gone)
+
+    def _refunds(self, key: tuple[str, str], line_id: int | None, line: OrderLineRecord) -> bool:
+        before = self.stored.refunds.get(line_id, {}) if line_id else {}
+        after = facts.refunds(line)
+        new = [(ref, values) for ref, values in after.items() if ref not in before or before[ref][1] != values]
+        gone = [pk for ref, (pk, _values) in before.items() if ref not in after]
+        self.changes.refunds += [(key, (ref, *values)) for ref, values in new]
+        self.changes.gone_refunds += gone
+        for ref, values in new:
+            if ref not in before:
+                self._event(
+                    line.external_id, "refund", "", f"{ref} × {values[1] or '?'}", values[0] or self.record.updated_at
+                )
+        return bool(new or gone)
+
+    def _moved(self, line: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> None:
+        for name in ("status", "quantity", "quantity_canceled", "sku"):
+            old, new = before[_AT[name]], after[_AT[name]]
+            if old != new and name != "sku":
+                shown = ["" if value is None else str(value) for value in (old, new)]
+                self._event(line, name, shown[0], shown[1], self.record.updated_at)
+        if before[_AT["hold"]] and not after[_AT["hold"]]:
+            self._event(line, "released", before[_AT["hold"]], after[_AT["offer_ref"]], self.now)
+
+    def _dropped(self, order: int, external_id: str) -> None:
+        """A line the marketplace no longer names: kept, but canceled and without amounts, so nothing is owed for it."""
+        pk, before = self.stored.lines[order, external_id]
+        key = (self.name, external_id)
+        self.changes.line_ids[key] = pk
+        values = list(before)
+        values[_AT["status"]], values[_AT["raw_status"]] = LineStatus.CANCELED.value, "no longer named"
+        charges, refunds = self.stored.charges.get(pk, {}), self.stored.refunds.get(pk, {})
+        self.changes.gone_charges += [charge[0] for charge in charges.values()]
+        self.changes.gone_refunds += [refund[0] for refund in refunds.values()]
+        if tuple(values) != before or charges or refunds:
+            self.changes.lines[key] = tuple(values)
+            self._event(external_id, "status", before[_AT["status"]], LineStatus.CANCELED.value, self.record.updated_at)
+
+    def _exceptions(self, order: int | None) -> None:
+        before = self.stored.exceptions.get(order, {}) if order else {}
+        after = facts.oddities(self.record)
+        for code, detail in after.items():
+            was, resolved_at, resolved_by = before.get(code, (None, None, ""))
+            if was != detail or (resolved_at is not None and not resolved_by):
+                self.changes.exceptions.append((self.name, (code, detail, self.now, None, "")))
+        for code, (detail, resolved_at, _by) in before.items():
+            if code not in after and resolved_at is None:
+                self.changes.exceptions.append((self.name, (code, detail, self.now, self.now, "")))
+
+    def _contact(self, order: int | None, *, is_newer: bool) -> None:
+        """The buyer comes with a newer order or when none is stored; what was purged stays purged."""
+        stored = self.stored.contacts.get(order) if order else None
+        buyer = self.record.buyer if self.has_buyers else None
+        due = facts.purge_at(self.record)
+        if stored and stored[1]:
+            return
+        if buyer is not None and (stored is None or is_newer):
+            contact = {name: value for name, value in asdict(buyer).items() if value}
+            if contact:
+                self.changes.contacts.append((self.name, contact, (buyer.country or "")[:2], due))
+        elif stored and stored[0] != due:
+            self.changes.purge_dates.append((self.name, due))
+
+    def _event(self, line: str, what: str, before: str, after: str, at: datetime) -> None:
+        self.changes.events.append((self.name, line, what, before[:200], after[:200], at))
+
+
+def _rejected(record: OrderRecord, reason: str) -> Rejected:
+    return Rejected(
+        path=f"orders[{record.external_id[:100]}]",
+        reason=reason,
+        excerpt=f"{record.external_id} {record.site} {record.updated_at:%Y-%m-%dT%H:%M:%SZ}".encode(),
+        external_id=record.external_id[:200],
+    )
+
+
+def _is_stale(record: OrderRecord, stored: Stored) -> bool:
+    known = stored.orders.get(record.external_id)
+    return known is not None and known[1][_UPDATED] > record.updated_at
+
+
+def _offered(line: OrderLineRecord, site: Site) -> Offered:
+    return Offered(site.pk, facts.offer_of(line), line.seller_sku or "")
+
+
+def _identified(account: Account, records: list[OrderRecord], sites: Mapping[str, Site], *, now: datetime) -> _Offers:
+    """Look up the offers of all lines; those nobody knows go to the queue of unmapped items."""
+    named = {_offered(line, sites[x.site]): line for x in records for line in x.lines}
+    known = identity.known(account, named)
+    unknown = [
+        Unknown(offer.site_id, offer.offer_ref, offer.seller_sku, line.product_ref or "", facts.text(line.title, 500))
+        for offer, line in named.items()
+        if not known[offer].sku_id
+    ]
+    return _Offers(known, identity.hold(account, unknown, now=now))
+
+
+def _by_day(records: Iterable[OrderRecord], sites: Mapping[str, Site], stored: Stored) -> dict[date, int]:
+    return Counter(day_in(sites[x.site].zone, x.ordered_at) for x in records if x.external_id not in stored.orders)
