@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.core.checks import run_checks
 from django.db import IntegrityError, ProgrammingError, connection, connections, models, transaction
 
-from domventas.core import partitions
+from domventas.core import bulk, partitions
 from domventas.core.checks import walled_models
+from domventas.core.fields import ClientForeignKey
 from domventas.core.models import AuditEntry, ClientModel, Membership, Threshold
 from domventas.core.roles import Role
 from domventas.core.tenancy import NoClient, acting_for
@@ -183,3 +186,52 @@ def test_the_newest_rows_come_in_the_order_of_the_index(alba: House) -> None:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
         plan = AuditEntry.objects.order_by("-at")[:50].explain()
     assert "client_id_at" in plan or "_at_" in plan
+
+
+def test_every_reference_inside_a_client_has_its_composite_key_except_those_that_say_not(db: None) -> None:
+    columns = [(model._meta.db_table, field) for model in walled_models() for field in model._meta.local_fields]
+    wanted = {(table, f.column) for table, f in columns if isinstance(f, ClientForeignKey) and f.db_wall}
+    found = rows(
+        "SELECT c.conrelid::regclass::text, a.attname FROM pg_constraint c JOIN pg_attribute a"
+        " ON a.attrelid = c.conrelid AND a.attnum = c.conkey[2]"
+        " WHERE c.contype = 'f' AND cardinality(c.conkey) = 2 AND c.conparentid = 0"
+    )
+    assert wanted == set(found)
+    assert len(wanted) > 10
+
+
+def test_a_reference_to_another_clients_row_is_refused_whoever_writes_it(alba: House, corvo: House) -> None:
+    brand_model: Any = apps.get_model("catalog", "Brand")
+    product_model: Any = apps.get_model("catalog", "Product")
+    with acting_for(corvo.client):
+        theirs = brand_model.objects.create(code="luz", name="Luz")
+    with acting_for(alba.client):
+        with pytest.raises(IntegrityError, match="wall"), transaction.atomic():
+            product_model.objects.create(brand_id=theirs.pk, code="lamp", title="Lamp")
+            connection.check_constraints()
+        with pytest.raises(IntegrityError, match="wall"), transaction.atomic():
+            bulk.upsert(product_model, ("brand", "code", "title"), [(theirs.pk, "lamp", "Lamp")], ("code",))
+            connection.check_constraints()
+
+
+def test_members_limited_to_brands_see_only_those_along_every_way(alba: House) -> None:
+    brand_model: Any = apps.get_model("catalog", "Brand")
+    product_model: Any = apps.get_model("catalog", "Product")
+    with acting_for(alba.client):
+        brands = [brand_model.objects.create(code=code, name=code) for code in ("luz", "mar")]
+        for brand in brands:
+            product_model.objects.create(brand=brand, code=brand.code, title="x")
+        assert product_model.objects.count() == 2
+    for brand in brands:
+        with acting_for(alba.client, brands=[brand.pk]):
+            assert [row.code for row in brand_model.objects.all()] == [brand.code]
+            assert [row.code for row in product_model.objects.all()] == [brand.code]
+            assert product_model.objects.filter(brand__code=brand.code).count() == 1
+    with acting_for(alba.client, brands=[0]):
+        assert product_model.objects.count() == 0
+
+
+@pytest.mark.parametrize("model", [m for m in walled_models() if m.brand_path], ids=lambda model: model._meta.label)
+def test_the_way_to_the_brand_can_be_asked_of_the_database(alba: House, model: type[ClientModel]) -> None:
+    with acting_for(alba.client, brands=[1, 2]):
+        assert model.objects.count() == 0
