@@ -1,0 +1,19 @@
+"""Tables of the border: who we talk to, what they said, and how far we have read."""
+
+from marketplaces.models.accounts import Account, AccountSite, Credential, Site
+from marketplaces.models.raw import Quarantined, RawDocument, SchemaDrift
+from marketplaces.models.sync import ReportJob, Stream, StreamDay, SyncWindow
+
+__all__ = [
+    "Account",
+    "AccountSite",
+    "Credential",
+    "Quarantined",
+    "RawDocument",
+    "ReportJob",
+    "SchemaDrift",
+    "Site",
+    "Stream",
+    "StreamDay",
+    "SyncWindow",
+]

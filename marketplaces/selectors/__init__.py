@@ -1,0 +1,1 @@
+"""What can be read about accounts, streams and raw documents."""

@@ -1,0 +1,11 @@
+"""The few things lower apps say aloud, so that apps above can answer without being imported."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+account_created = Signal()
+"""An account was made. Arguments: account, now."""
+
+listing_changed = Signal()
+"""An offer got its SKU. Arguments: account, offer_ref, sku_id, now."""
