@@ -1,0 +1,1 @@
+"""What changes accounts, streams and raw documents."""

@@ -1,0 +1,138 @@
+"""Accounts: made with their sites and secrets, tested, paused and resumed. Secrets go in and never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from domventas.core import tenancy
+from domventas.core.errors import Refused
+from marketplaces.errors import BorderError
+from marketplaces.models import Account, AccountSite, Credential, Site
+from marketplaces.port import Checked, Connector
+from marketplaces.registry import connectors
+from marketplaces.services import streams
+from marketplaces.services.door import NoSuchMarketplace, connector_of, open_door
+from marketplaces.signals import account_created
+
+
+def create_account(
+    *,
+    channel: str,
+    code: str,
+    name: str,
+    external_id: str,
+    sites: Iterable[str],
+    secrets: Mapping[str, str],
+    now: datetime,
+    environment: str = Account.Environment.SANDBOX,
+    cutover_on: date | None = None,
+) -> Account:
+    """Make an account of the acting client with its sites, secrets and streams, and tell the apps above.
+
+    Args:
+        sites: codes of the connector's sites, at least one.
+        secrets: values by the names the connector asks for.
+        cutover_on: nothing older is read; None = as far back as the marketplace answers.
+
+    Raises: Refused: no such marketplace or site, or secrets missing or unknown.
+    """
+    connector = connectors.get(channel)
+    if connector is None:
+        raise Refused(_("There is no marketplace “%(name)s”.") % {"name": channel})
+    with transaction.atomic():
+        account = Account.objects.create(
+            channel=channel,
+            code=code,
+            name=name,
+            external_id=external_id,
+            environment=environment,
+            cutover_on=cutover_on,
+        )
+        set_sites(account, sites)
+        set_secrets(account, secrets, now=now)
+        streams.ensure(account)
+        account_created.send(sender=Account, account=account, now=now)
+    return account
+
+
+def set_sites(account: Account, codes: Iterable[str]) -> None:
+    """Sell on exactly these sites; others are switched off, their history stays.
+
+    Raises: Refused: the marketplace has no such site, or none is given.
+    """
+    wanted = set(codes)
+    known = {site.code: site for site in Site.objects.filter(channel=account.channel)}
+    if not wanted or wanted - known.keys():
+        missing = ", ".join(sorted(wanted - known.keys()))
+        raise Refused(_("This marketplace has no site “%(site)s”.") % {"site": missing})
+    with transaction.atomic():
+        have = {row.site_id: row for row in AccountSite.objects.filter(account=account)}
+        for site in known.values():
+            row = have.get(site.pk)
+            if row is None and site.code in wanted:
+                AccountSite.objects.create(account=account, site=site)
+            elif row is not None and row.is_enabled != (site.code in wanted):
+                row.is_enabled = site.code in wanted
+                row.save(update_fields=["is_enabled"])
+
+
+def set_secrets(account: Account, secrets: Mapping[str, str], *, now: datetime) -> Credential:
+    """Replace the secrets of an account; access tokens got with the old ones are thrown away.
+
+    Raises: Refused: one the marketplace asks for is missing, or one it does not know is given.
+    """
+    given = {name: value.strip() for name, value in secrets.items() if value and value.strip()}
+    wanted = [field.name for field in connector_of(account).credential_fields]
+    if wrong := sorted(set(wanted) ^ given.keys()):
+        raise Refused(_("These secrets do not fit the marketplace: %(names)s.") % {"names": ", ".join(wrong)})
+    acting = tenancy.current()
+    credential, _made = Credential.objects.update_or_create(
+        account=account,
+        defaults={
+            "secrets": given,
+            "tokens": {},
+            "fingerprint": _ending(given[wanted[-1]]),
+            "set_by": acting.actor[:254],
+            "set_at": now,
+        },
+    )
+    return credential
+
+
+def test_connection(account: Account, *, now: datetime) -> Checked:
+    """Sign in and say in words what was found; a broken account that signs in again is read again."""
+    try:
+        door = open_door(account, now=now)
+        connector: Connector = connector_of(account)
+        checked = connector.check(connector.open(door))
+    except BorderError as error:
+        checked = Checked(ok=False, message=str(error))
+    except NoSuchMarketplace as error:
+        checked = Checked(ok=False, message=error.message)
+    if checked.ok and account.status == Account.Status.BROKEN:
+        resume(account)
+    return checked
+
+
+def pause(account: Account, *, why: str = "") -> None:
+    """Read nothing of this account until somebody resumes it."""
+    _set_status(account, Account.Status.PAUSED, why)
+
+
+def resume(account: Account) -> None:
+    """Read the account again; what was missed meanwhile is a gap and will be asked for."""
+    _set_status(account, Account.Status.ACTIVE, "")
+
+
+def _set_status(account: Account, status: Account.Status, note: str) -> None:
+    account.status, account.status_note = status, note[:300]
+    account.save(update_fields=["status", "status_note"])
+
+
+def _ending(secret: str) -> str:
+    """The last characters, so that people recognize which secret it is; never more than a quarter of it."""
+    return secret[-min(4, len(secret) // 4) :] if len(secret) >= 4 else ""

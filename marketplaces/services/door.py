@@ -1,0 +1,121 @@
+"""Opens the way to a marketplace for one account: hosts, secrets, tokens and the one HTTP client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.timezone import now as wall_clock
+
+from domventas.core.errors import DomventasError
+from marketplaces.errors import Unauthorized
+from marketplaces.http import HttpClient
+from marketplaces.models import Account, AccountSite, Credential
+from marketplaces.port import Connector, Credentials, Door, SiteSpec, Token
+from marketplaces.registry import connectors
+from marketplaces.throttle import Limiter, LocalLimiter, RedisLimiter
+
+
+class NoSuchMarketplace(DomventasError):
+    """The account's connector is not installed, or the account sells on none of its sites."""
+
+    message = "This account's marketplace is not installed here."
+
+
+def connector_of(account: Account) -> Connector:
+    """The connector of an account. Raises: NoSuchMarketplace."""
+    connector = connectors.get(account.channel)
+    if connector is None:
+        raise NoSuchMarketplace(detail=account.channel)
+    return connector
+
+
+def open_door(account: Account, *, now: datetime) -> Door:
+    """Everything a connector needs to open a session for an account. No request is sent yet.
+
+    The door's clock starts at `now` and goes on with the wall clock, so that windows and token lives agree.
+
+    Raises: NoSuchMarketplace. Unauthorized: nobody has entered the account's secrets yet.
+    """
+    connector = connector_of(account)
+    sites = sites_of(account, connector)
+    credential = Credential.objects.filter(account=account).first()
+    if credential is None:
+        raise Unauthorized("Nobody has entered the secrets of this account yet.")
+    secrets = Credentials(credential.secrets)
+    hosts = hosts_of(account, sites)
+    started = wall_clock()
+
+    def clock() -> datetime:
+        return now + (wall_clock() - started)
+
+    http = HttpClient(
+        account=f"{account.client_id}:{account.pk}",
+        hosts=hosts.values(),
+        limits=connector.limits,
+        limiter=limiter(),
+        secrets=secrets.values(),
+        clock=clock,
+    )
+    return Door(
+        account_ref=account.external_id,
+        sites=sites,
+        hosts=hosts,
+        credentials=secrets,
+        http=http,
+        tokens=StoredTokens(credential.pk, hide=http.hide),
+        clock=clock,
+    )
+
+
+def sites_of(account: Account, connector: Connector) -> tuple[SiteSpec, ...]:
+    """The connector's sites this account sells on. Raises: NoSuchMarketplace: none."""
+    enabled = set(AccountSite.objects.filter(account=account, is_enabled=True).values_list("site__code", flat=True))
+    sites = tuple(site for site in connector.sites if site.code in enabled)
+    if not sites:
+        raise NoSuchMarketplace("This account sells on no site.", detail=account.code)
+    return sites
+
+
+def hosts_of(account: Account, sites: tuple[SiteSpec, ...]) -> dict[str, str]:
+    """Role → base URL: the live hosts, or for a sandbox account the one address the settings name."""
+    hosts: dict[str, str] = {}
+    for site in sites:
+        if account.environment == Account.Environment.SANDBOX:
+            hosts |= site.hosts_at(settings.SANDBOX_URL)
+        else:
+            hosts |= site.hosts
+    return hosts
+
+
+@lru_cache(maxsize=1)
+def limiter() -> Limiter:
+    """The budget of calls all workers share; inside one process only where there is no Redis."""
+    return RedisLimiter(settings.REDIS_URL) if settings.REDIS_URL else LocalLimiter()
+
+
+class StoredTokens:
+    """Access tokens of one account, encrypted beside its secrets, so that all processes use the same."""
+
+    def __init__(self, credential_id: int, *, hide: Callable[[str], None]) -> None:
+        self._credential = credential_id
+        self._hide = hide
+
+    def get(self, name: str) -> Token | None:
+        """The token of that name, run out or not."""
+        tokens = Credential.objects.get(pk=self._credential).tokens
+        if name not in tokens:
+            return None
+        self._hide(tokens[name]["value"])
+        return Token(tokens[name]["value"], datetime.fromisoformat(tokens[name]["expires_at"]))
+
+    def put(self, name: str, token: Token) -> None:
+        """Keep a new token; others of the account stay."""
+        self._hide(token.value)
+        kept = {"value": token.value, "expires_at": token.expires_at.astimezone(UTC).isoformat()}
+        with transaction.atomic():
+            credential = Credential.objects.select_for_update().get(pk=self._credential)
+            Credential.objects.filter(pk=credential.pk).update(tokens={**credential.tokens, name: kept})

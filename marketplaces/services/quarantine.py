@@ -1,0 +1,110 @@
+"""What could not be read or stored, and what nobody had described: kept, counted and shown, while the rest goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from domventas.core import crypto
+from marketplaces.models import Quarantined, Stream
+from marketplaces.records import Drift, Record, Rejected
+
+#: Longest excerpt kept of a record [bytes]; the whole is in the raw document.
+_EXCERPT: Final = 8192
+
+REJECTED = """
+INSERT INTO marketplaces_quarantined AS q (client_id, account_id, flow, raw_id, path, external_id, reason, excerpt,
+    first_seen_at, last_seen_at, seen_count, fingerprint)
+SELECT %(client)s, %(account)s, %(flow)s, %(raw)s, path, external_id, reason, excerpt, %(now)s, %(now)s, 1, fingerprint
+FROM unnest(%(paths)s::text[], %(ids)s::text[], %(reasons)s::text[], %(excerpts)s::bytea[], %(fingerprints)s::text[])
+    AS given (path, external_id, reason, excerpt, fingerprint) ORDER BY fingerprint
+ON CONFLICT (client_id, account_id, flow, fingerprint) DO UPDATE SET seen_count = q.seen_count + 1,
+    last_seen_at = excluded.last_seen_at, raw_id = excluded.raw_id, path = excluded.path, reason = excluded.reason,
+    excerpt = excluded.excerpt, resolved_at = NULL
+"""
+DRIFT = """
+INSERT INTO marketplaces_schemadrift AS d (client_id, account_id, flow, path, value, first_seen_at, last_seen_at,
+    seen_count, raw_id)
+SELECT %(client)s, %(account)s, %(flow)s, path, value, %(now)s, %(now)s, count, %(raw)s
+FROM unnest(%(paths)s::text[], %(values)s::text[], %(counts)s::int[]) AS given (path, value, count) ORDER BY path, value
+ON CONFLICT (client_id, account_id, flow, path, value) DO UPDATE SET seen_count = d.seen_count + excluded.seen_count,
+    last_seen_at = excluded.last_seen_at, raw_id = excluded.raw_id
+"""
+
+
+def put(stream: Stream, rejected: Sequence[Rejected], *, raw_id: int | None, now: datetime) -> None:
+    """Keep records that could not be read or stored, their bytes encrypted; the same record again is counted."""
+    found = {_fingerprint(item): item for item in rejected}
+    if not found:
+        return
+    _run(
+        REJECTED,
+        stream,
+        raw_id,
+        now,
+        paths=[item.path[:300] for item in found.values()],
+        ids=[item.external_id[:200] for item in found.values()],
+        reasons=[item.reason[:2000] for item in found.values()],
+        excerpts=[crypto.encrypt(item.excerpt[:_EXCERPT], client=stream.client_id).encode() for item in found.values()],
+        fingerprints=list(found),
+    )
+
+
+def resolve(stream: Stream, records: Iterable[Record], rejected: Iterable[Rejected], *, now: datetime) -> None:
+    """Records that can be stored now leave the quarantine."""
+    kept = Quarantined.objects.filter(account=stream.account_id, flow=stream.flow, resolved_at=None)
+    waiting = set(kept.exclude(external_id="").values_list("external_id", flat=True))
+    if not waiting:
+        return
+    fine = {ref_of(record) for record in records} - {item.external_id for item in rejected}
+    if waiting & fine:
+        kept.filter(external_id__in=waiting & fine).update(resolved_at=now)
+
+
+def note_drift(stream: Stream, drift: Iterable[Drift], *, raw_id: int | None, now: datetime) -> None:
+    """Count what the provider's description does not name."""
+    found = Counter((item.path[:300], item.value[:300]) for item in drift)
+    if not found:
+        return
+    _run(
+        DRIFT,
+        stream,
+        raw_id,
+        now,
+        paths=[path for path, _ in found],
+        values=[value for _, value in found],
+        counts=list(found.values()),
+    )
+
+
+def excerpt_of(item: Quarantined) -> bytes:
+    """The record's bytes, for those who may read personal data. Raises: core.crypto.Unreadable."""
+    return crypto.decrypt(bytes(item.excerpt).decode(), client=item.client_id)
+
+
+def open_count(stream: Stream) -> int:
+    """Records of the stream that still wait."""
+    return Quarantined.objects.filter(account=stream.account_id, flow=stream.flow, resolved_at=None).count()
+
+
+def _fingerprint(item: Rejected) -> str:
+    """One record, wherever in its page it stands today."""
+    identity = item.external_id.encode() or item.excerpt or item.path.encode()
+    return hashlib.sha256(identity).hexdigest()
+
+
+def ref_of(record: Record) -> str:
+    """The source's own id of a record."""
+    names = ("external_id", "settlement_ref", "offer_ref")
+    return next((str(getattr(record, name)) for name in names if hasattr(record, name)), "")
+
+
+def _run(sql: str, stream: Stream, raw_id: int | None, now: datetime, **lists: list[Any]) -> None:
+    known = {"client": stream.client_id, "account": stream.account_id, "flow": stream.flow, "raw": raw_id, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, known | lists)

@@ -1,0 +1,131 @@
+"""The archive: every answer is kept as it came and committed before anybody interprets it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db import connection, transaction
+
+from domventas.core import crypto, partitions
+from domventas.core.errors import DomventasError
+from marketplaces.models import Account, RawDocument
+from marketplaces.port import Flow, RawPage
+from marketplaces.registry import connectors
+from marketplaces.services.redact import blank
+
+#: Answers with personal data keep it no longer than this.
+PERSONAL_DATA_KEPT: Final = timedelta(days=30)
+
+
+class NoSuchDocument(DomventasError):
+    """The raw document is not there: never was, or its month was dropped."""
+
+    message = "This raw document is no longer kept."
+
+
+def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now: datetime) -> int:
+    """Keep one answer, in a transaction of its own, and return its id; the same answer again is kept once.
+
+    Answers of flows with personal data are encrypted and get a day on which that data is removed.
+
+    Raises: RuntimeError: called inside a transaction, whose rollback would take the bytes with it.
+    """
+    if connection.in_atomic_block:
+        raise RuntimeError("archive() needs a transaction of its own")
+    sha = hashlib.sha256(page.body).hexdigest()
+    context = dict(page.context)
+    key = _key(flow_name, sha, context)
+    known = RawDocument.objects.filter(account_id=account.pk, key=key, redacted_at=None).order_by("-fetched_on")
+    raw_id = known.values_list("pk", flat=True).first()
+    if raw_id is not None:
+        RawDocument.objects.filter(pk=raw_id, last_fetched_at__lt=now).update(last_fetched_at=now)
+        return raw_id
+    today = now.astimezone(UTC).date()
+    partitions.ensure(RawDocument, [today])
+    is_personal = bool(flow.pii_paths)
+    document = RawDocument.objects.create(
+        account_id=account.pk,
+        flow=flow_name,
+        sha256=sha,
+        key=key,
+        name=page.name[:200],
+        content_type=page.content_type[:120],
+        context=context,
+        size=len(page.body),
+        is_encrypted=is_personal,
+        body=_packed(page.body, client=account.client_id if is_personal else None),
+        fetched_at=now,
+        fetched_on=today,
+        last_fetched_at=now,
+        purge_at=now + PERSONAL_DATA_KEPT if is_personal else None,
+    )
+    return document.pk
+
+
+def read(raw_id: int) -> RawPage:
+    """A kept answer as the translator gets it, decrypted. Raises: NoSuchDocument."""
+    document = RawDocument.objects.filter(pk=raw_id).first()
+    if document is None:
+        raise NoSuchDocument(detail=f"raw document {raw_id}")
+    return page_of(document)
+
+
+def page_of(document: RawDocument) -> RawPage:
+    """The page a row holds, decrypted and unpacked. Raises: core.crypto.Unreadable."""
+    return RawPage(
+        body=body_of(document),
+        content_type=document.content_type,
+        context=document.context,
+        name=document.name,
+    )
+
+
+def body_of(document: RawDocument) -> bytes:
+    """The bytes as they came, or as the removal of personal data left them."""
+    packed = bytes(document.body)
+    if document.is_encrypted:
+        packed = crypto.decrypt(packed.decode(), client=document.client_id)
+    return zlib.decompress(packed)
+
+
+def purge(*, now: datetime, limit: int = 500) -> int:
+    """Remove personal data from documents whose day has come; returns how many. Hash and name stay.
+
+    A document that cannot be read as JSON is emptied: what we cannot blank we may not keep.
+    """
+    due = RawDocument.objects.filter(redacted_at=None, purge_at__lte=now).order_by("purge_at", "pk")[:limit]
+    done = 0
+    for document in due:
+        with transaction.atomic():
+            body = _without_people(document)
+            RawDocument.objects.filter(pk=document.pk).update(
+                body=_packed(body, client=None), is_encrypted=False, redacted_at=now
+            )
+        done += 1
+    return done
+
+
+def _without_people(document: RawDocument) -> bytes:
+    account = Account.objects.get(pk=document.account_id)
+    connector = connectors.get(account.channel)
+    flow = connector.flows.get(document.flow) if connector else None
+    if flow is None:
+        return b""
+    try:
+        return blank(body_of(document), flow.pii_paths)
+    except ValueError:
+        return b""
+
+
+def _key(flow_name: str, sha: str, context: dict[str, str]) -> str:
+    parts = [flow_name, sha, json.dumps(context, sort_keys=True)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _packed(body: bytes, *, client: int | None) -> bytes:
+    packed = zlib.compress(body, 6)
+    return packed if client is None else crypto.encrypt(packed, client=client).encode()

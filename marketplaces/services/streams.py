@@ -1,0 +1,81 @@
+"""The streams of an account: made with it, switched by people, and told how their last reading went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import connection
+
+from marketplaces.errors import BorderError, Throttled, Unauthorized
+from marketplaces.models import Account, Stream
+from marketplaces.registry import connectors
+from marketplaces.services.claims import Claim
+
+#: Our words for errors that are not the marketplace's.
+OWN_FAULT = "own"
+
+
+def ensure(account: Account) -> list[Stream]:
+    """One stream per flow the account's marketplace has; new ones are made, none is removed."""
+    flows = connectors[account.channel].flows
+    have = set(Stream.objects.filter(account=account).values_list("flow", flat=True))
+    Stream.objects.bulk_create(
+        [Stream(account=account, flow=flow) for flow in flows if flow not in have], ignore_conflicts=True
+    )
+    return list(Stream.objects.filter(account=account, flow__in=flows).order_by("flow"))
+
+
+def pause(streams: list[Stream]) -> int:
+    """Stop reading these streams until somebody resumes them; a reading under way ends its page."""
+    return Stream.objects.filter(pk__in=[stream.pk for stream in streams]).update(is_paused=True)
+
+
+def resume(streams: list[Stream]) -> int:
+    """Read these streams again; what was missed meanwhile is a gap and will be asked for."""
+    return Stream.objects.filter(pk__in=[stream.pk for stream in streams]).update(is_paused=False)
+
+
+def succeeded(claim: Claim, *, complete_until: datetime | None, now: datetime) -> None:
+    """The reading came to its end. Does nothing if somebody else has claimed the stream since."""
+    _tell(
+        claim,
+        "last_success_at = %(now)s, complete_until = coalesce(%(complete)s, complete_until), failures = 0,"
+        " last_error = '', last_error_kind = ''",
+        {"now": now, "complete": complete_until},
+    )
+
+
+def failed(account: Account, claim: Claim, error: Exception, *, now: datetime) -> str:
+    """Keep what went wrong, in words, and return them. A refused sign-in stops the whole account.
+
+    Being asked to slow down is no failure.
+    """
+    words = in_words(error)
+    kind = type(error).__name__.lower() if isinstance(error, BorderError) else OWN_FAULT
+    counts = not isinstance(error, Throttled)
+    _tell(
+        claim,
+        "last_error = %(words)s, last_error_kind = %(kind)s, last_error_at = %(now)s, failures = failures + %(more)s",
+        {"words": words, "kind": kind, "now": now, "more": int(counts)},
+    )
+    if isinstance(error, Unauthorized):
+        Account.objects.filter(pk=account.pk).update(status=Account.Status.BROKEN, status_note=words[:300])
+        account.status, account.status_note = Account.Status.BROKEN, words[:300]
+    return words
+
+
+def in_words(error: Exception) -> str:
+    """What happened, for an operations person; our own faults are named as ours."""
+    if isinstance(error, BorderError):
+        return str(error)[:500]
+    return f"Our own program failed at this answer: {type(error).__name__}: {error}"[:500]
+
+
+def _tell(claim: Claim, change: str, values: dict[str, object]) -> None:
+    known = {"id": claim.stream_id, "client": claim.client_id, "version": claim.version}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE marketplaces_stream SET {change}"
+            " WHERE id = %(id)s AND client_id = %(client)s AND version = %(version)s",
+            values | known,
+        )
