@@ -125,7 +125,7 @@ def test_a_dripping_server_is_cut_off_at_the_deadline(make: Make, raw: Callable[
             time.sleep(0.1)
 
     base, started = raw(drip), time.monotonic()
-    with pytest.raises(Unavailable, match="within 0.7 seconds"):
+    with pytest.raises(Unavailable, match=r"within 0\.7 seconds"):
         get(make(base, deadline=0.7), base)
     assert time.monotonic() - started < 1.2
 

@@ -95,7 +95,7 @@ def header(text: str) -> tuple[list[str], int]:
 def rows(text: str, names: list[str], start: int, *, shortest_first: int = 6) -> Iterator[Row]:
     """Data rows one after the other, without ever holding all of them.
 
-    The first row (the summary) may leave out its empty fields at the end; any other short row is a cut one.
+    The first row (the summary) may leave out its empty fields, if a line break follows; any other short row is cut.
     """
     number, first = 1, True
     while start < len(text):
@@ -107,7 +107,7 @@ def rows(text: str, names: list[str], start: int, *, shortest_first: int = 6) ->
         if not line.strip("\t \x1a"):
             continue
         fields = line.split("\t")
-        if len(fields) < len(names) and not (first and len(fields) >= shortest_first):
+        if len(fields) < len(names) and not (first and end >= 0 and len(fields) >= shortest_first):
             last = names[len(fields) - 1]
             raise Malformed(
                 f"Row {number} is cut: it has {len(fields)} of {len(names)} fields and ends in {last}. "
