@@ -35,9 +35,9 @@ def env_number(name: str, default: float) -> float:
 
 
 # ── mode ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-# The demo and the tests run on servers this checkout started itself (devservers.py says so); only then may secrets have
-# a default.
-OWN_SERVERS = env_bool("DOMVENTAS_OWN_SERVERS") or not env("DATABASE_URL")
+# The demo and the tests run on servers this checkout started itself: devservers.py names the folder of their
+# sockets, and DATABASE_URL must point into it. Only then may secrets have a default.
+OWN_SERVERS = not env("DATABASE_URL") or f"?host={env('DOMVENTAS_OWN_SERVERS', '-')}&" in env("DATABASE_URL")
 DEBUG = env_bool("DEBUG")
 SECRET_KEY = env("SECRET_KEY") or ("only-for-the-demo-on-this-machine" if OWN_SERVERS or DEBUG else "")
 KEYRING = env_list("DOMVENTAS_KEYRING") or (
