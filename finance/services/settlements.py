@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import DomventasError
-from domventas.core.money import minor_unit
+from domventas.core.money import is_currency
 from finance.models import Payout, Settlement
 from finance.services import settlement_stage as stages
 from marketplaces.models import Account
@@ -123,6 +123,8 @@ def _header(
     account: Account, record: SettlementRecord, *, raw_id: int | None, source: str, now: datetime
 ) -> tuple[Settlement, bool]:
     """The settlement's row, locked, with what the header says, and whether it is new; written only if it differs."""
+    if not is_currency(record.currency):
+        raise SettlementRefused(_("%(code)s is not a currency code.") % {"code": repr(record.currency)})
     says: dict[str, Any] = {
         "currency": record.currency,
         "period_start": record.period_start,
@@ -143,7 +145,6 @@ def _header(
         },
     )
     if made:
-        minor_unit(record.currency)
         return settlement, True
     if settlement.currency != record.currency:
         raise SettlementRefused(

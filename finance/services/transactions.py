@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
-
-from django.db.models import QuerySet
 
 from domventas.core import bulk
 from domventas.core.bulk import Upserted
 from finance.models import Payout, Transaction
 from finance.services.settlement_log import materialize
 from marketplaces.models import Account
-from marketplaces.records import PayoutRecord, TransactionRecord
+from marketplaces.records import PayoutRecord, TransactionRecord, TransactionState
 
 _TRANSACTION: Final = (
     "account",
@@ -50,32 +48,45 @@ _PAYOUT: Final = (
 )
 
 
+#: Money only moves on: an older page never sets a released amount back to deferred.
+_RANK: Final = {
+    TransactionState.UNKNOWN.value: 0,
+    TransactionState.DEFERRED.value: 1,
+    TransactionState.RELEASED.value: 2,
+    TransactionState.SETTLED.value: 3,
+}
+
+
 def load_transactions(
     account: Account, records: Sequence[TransactionRecord], *, raw_id: int | None, now: datetime
 ) -> tuple[Upserted, dict[date, int]]:
     """Store transactions by their own id; where they are a settlement's lines, book what is now complete.
 
-    A transaction told twice in one page counts in the state told last. Returns what was written and how many were new
-    by the day they were posted [UTC].
+    Of several tellings of one transaction the one furthest on counts, in the page and against what is stored. Returns
+    what was written and how many were new by the day they were posted [UTC].
     """
-    latest = {record.external_id: record for record in records}
-    by_day = _new_days(
-        Transaction.objects.filter(account=account),
-        {ref: record.posted_at.astimezone(UTC).date() for ref, record in latest.items()},
-    )
-    rows = (_transaction(account, record, raw_id) for record in latest.values())
+    latest: dict[str, TransactionRecord] = {}
+    for record in records:
+        known = latest.get(record.external_id)
+        if known is None or _RANK[record.state.value] >= _RANK[known.state.value]:
+            latest[record.external_id] = record
+    told = Transaction.objects.filter(account=account, external_id__in=list(latest))
+    stored = dict(told.values_list("external_id", "state"))
+    wanted = [
+        record
+        for record in latest.values()
+        if _RANK[record.state.value] >= _RANK[stored.get(record.external_id, TransactionState.UNKNOWN.value)]
+    ]
+    rows = (_transaction(account, record, raw_id) for record in wanted)
     compare = [name for name in _TRANSACTION if name not in {"account", "external_id", "raw_id"}]
     result = bulk.upsert(Transaction, _TRANSACTION, rows, ("account", "external_id"), compare=compare)
-    refs = {record.settlement_ref for record in latest.values() if record.line and record.settlement_ref}
+    by_day = Counter(
+        record.posted_at.astimezone(UTC).date() for record in latest.values() if record.external_id not in stored
+    )
+    refs = {record.settlement_ref for record in wanted if record.line and record.settlement_ref}
     if refs:
         materialize(account, refs=sorted(refs), now=now)
-    return result, by_day
-
-
-def _new_days(stored: QuerySet[Transaction] | QuerySet[Payout], days: Mapping[str, date | None]) -> dict[date, int]:
-    """How many of the ids are not stored yet, by their day; called before they are stored."""
-    known = set(stored.filter(external_id__in=list(days)).values_list("external_id", flat=True))
-    return dict(Counter(day for ref, day in days.items() if ref not in known and day is not None))
+    return result, dict(by_day)
 
 
 def _transaction(account: Account, record: TransactionRecord, raw_id: int | None) -> tuple[Any, ...]:
@@ -106,7 +117,10 @@ def _transaction(account: Account, record: TransactionRecord, raw_id: int | None
 def load_payouts(account: Account, records: Sequence[PayoutRecord]) -> tuple[Upserted, dict[date, int]]:
     """Store transfers by their own id. Returns what was written and how many were new by the day they were paid."""
     latest = {record.external_id: record for record in records}
-    by_day = _new_days(Payout.objects.filter(account=account), {ref: record.paid_on for ref, record in latest.items()})
+    stored = set(
+        Payout.objects.filter(account=account, external_id__in=list(latest)).values_list("external_id", flat=True)
+    )
+    by_day = Counter(record.paid_on for ref, record in latest.items() if ref not in stored and record.paid_on)
     rows = (
         (
             account.pk,
@@ -121,4 +135,4 @@ def load_payouts(account: Account, records: Sequence[PayoutRecord]) -> tuple[Ups
         )
         for record in latest.values()
     )
-    return bulk.upsert(Payout, _PAYOUT, rows, ("account", "external_id")), by_day
+    return bulk.upsert(Payout, _PAYOUT, rows, ("account", "external_id")), dict(by_day)
