@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.forms import ModelForm
+from django.forms import Form
 from django.http import HttpRequest
 
 from domventas.core.admin import HouseAdmin
@@ -22,7 +22,7 @@ class RuleAdmin(HouseAdmin):
 
     readonly_fields = ("origin",)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Form, change: bool) -> None:
         """A row that a person saves is that person's."""
         if not change or form.has_changed():
             obj.origin = Origin.STAFF
@@ -38,7 +38,7 @@ class FeeKindMapAdmin(RuleAdmin):
     search_fields = ("pattern", "note")
     ordering = ("channel", "pattern")
 
-    def save_model(self, request: HttpRequest, obj: FeeKindMap, form: ModelForm[Any], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Form, change: bool) -> None:
         """Lines that waited for this meaning get it at once."""
         super().save_model(request, obj, form, change)
         reclassify(obj.channel)

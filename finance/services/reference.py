@@ -66,7 +66,7 @@ def _sync(table: Table, connector: Connector) -> Synced:
     for key in sorted(theirs.keys() & wanted.keys(), key=lambda key: _end(wanted[key])):
         changed = _apply(theirs[key], wanted[key])
         updated, unchanged = updated + changed, unchanged + (not changed)
-    fresh = [table.model(**row, origin=Origin.SHIPPED) for key, row in wanted.items() if key not in theirs]
+    fresh = [table.model(**{**row, "origin": Origin.SHIPPED}) for key, row in wanted.items() if key not in theirs]
     table.model.objects.bulk_create(fresh)
     return Synced(len(fresh), updated, len(gone), unchanged, len(blocked))
 
