@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -68,7 +68,7 @@ def costs_of(asked: Iterable[Asked], *, vendor: str | None = None) -> Mapping[As
     wanted = sorted(set(asked))
     if not wanted:
         return {}
-    params = {
+    params: dict[str, Any] = {
         "client": tenancy.current().one,
         "skus": [row[0] for row in wanted],
         "days": [row[1] for row in wanted],

@@ -73,15 +73,19 @@ class RateBook:
 
     def convert(self, amount: Decimal, currency: str, to: str) -> Converted | None:
         """The amount in another currency, rounded half-up once to its minor unit; None without a rate."""
+        if currency == to:
+            same = Decimal(1)
+            return Converted(
+                amount=to_cents(amount, to), currency=to, rate=same, day=self.day, source="", is_derived=False
+            )
         one, other = self.rate(currency), self.rate(to)
         if one is None or other is None:
             return None
-        cross = other.units / one.units if currency != to else Decimal(1)
         used = [rate for rate in (one, other) if rate.source]
         return Converted(
-            amount=to_cents(amount * other.units / one.units if currency != to else amount, to),
+            amount=to_cents(amount * other.units / one.units, to),
             currency=to,
-            rate=cross,
+            rate=other.units / one.units,
             day=min((rate.day for rate in used), default=self.day),
             source=", ".join(dict.fromkeys(rate.source for rate in used)),
             is_derived=any(rate.is_derived for rate in used),

@@ -62,7 +62,7 @@ def payouts_by_day(account: Account, since: date, until: date) -> Mapping[date, 
         .values("paid_on")
         .annotate(rows=Count("pk"))
     )
-    return {row["paid_on"]: row["rows"] for row in rows}
+    return {row["paid_on"]: row["rows"] for row in rows if row["paid_on"]}
 
 
 def _by_day(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
@@ -75,7 +75,8 @@ def load_costs(rows: Iterable[CostRow]) -> LoadedCosts:
     """
     result = LoadedCosts()
     listed = list(rows)
-    skus = Sku.objects.filter(code__in={row.sku for row in listed}).ids_by("code")
+    codes = {row.sku for row in listed}
+    skus = {code: pk for pk, code in Sku.objects.filter(code__in=codes).values_list("pk", "code")}
     by_key: dict[Key, list[CostRow]] = defaultdict(list)
     for row in listed:
         if problem := _problem(row, skus):
@@ -104,7 +105,7 @@ def load_costs(rows: Iterable[CostRow]) -> LoadedCosts:
 _OTHERS: Final = ("vat_rate", "is_vat_recoverable", "source", "valid")
 
 
-def _problem(row: CostRow, skus: dict[Any, int]) -> RefusedRow | None:
+def _problem(row: CostRow, skus: dict[str, int]) -> RefusedRow | None:
     if row.sku not in skus:
         return RefusedRow(row.row, "sku", _("There is no SKU %(sku)s.") % {"sku": row.sku})
     if not is_currency(row.currency):
