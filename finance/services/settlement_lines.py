@@ -30,7 +30,7 @@ def _resolve(account: Account) -> int:
     digits = _digits(waiting)
     if not digits["currencies"]:
         return 0
-    params = {"client": tenancy.current().one, "account": account.pk, **digits}
+    params: dict[str, Any] = {"client": tenancy.current().one, "account": account.pk, **digits}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql.RESOLVE, params)
         return int(cursor.rowcount)
@@ -55,7 +55,7 @@ def reclassify(channel: str) -> int:
     known = {raw_type: meaning for raw_type, meaning in meanings.items() if meaning.kind is not FeeKind.UNKNOWN}
     if not known:
         return 0
-    params = {
+    params: dict[str, Any] = {
         "client": tenancy.current().one,
         "accounts": account_ids,
         "raw_types": list(known),

@@ -147,7 +147,7 @@ def write(
     """Reverse what is no longer said, append what is new; one or two statements whatever the number of lines."""
     meanings = {**staged.meanings, UNEXPLAINED_TYPE: Meaning(MoneyEvent.ACCOUNT, FeeKind.UNEXPLAINED)}
     said, codes, zones, only = _sites(account)
-    params = {
+    params: dict[str, Any] = {
         "client": tenancy.current().one,
         "account": account.pk,
         "settlement": settlement.pk,
