@@ -1,0 +1,167 @@
+"""Clients cannot see each other: not through a query, a reference, an admin page or a report page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import IntegrityError, connection, models, transaction
+from django.test import Client as Browser
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from domventas.core import tenancy
+from domventas.core.fields import ClientForeignKey
+from domventas.core.models import Client, ClientModel, Membership, User
+from domventas.tests.filler import client_models, make
+
+pytestmark = pytest.mark.db
+READ_ONLY = {"core.AuditEntry"}
+"""Written by the database itself; the app may not."""
+
+
+def writable() -> list[type[ClientModel]]:
+    return [model for model in client_models() if model._meta.label not in READ_ONLY]
+
+
+def label(model: type[models.Model]) -> str:
+    return model._meta.label
+
+
+@pytest.fixture
+def stranger(client2: Client) -> Client:
+    """The client whose rows must stay out of sight."""
+    return client2
+
+
+@pytest.mark.parametrize("model", writable(), ids=label)
+def test_the_wall_alone_shows_no_foreign_row(model: type[ClientModel], client_dv: Client, stranger: Client) -> None:
+    """The scoped manager is left out: a plain query set stands on the wall alone."""
+    with tenancy.acting_for(stranger):
+        row = make(model)
+    plain = models.QuerySet(model)
+    with tenancy.acting_for(client_dv):
+        assert plain.count() == 0
+        assert not plain.filter(pk=row.pk).update(**{_some_field(model): getattr(row, _some_field(model))})
+    with tenancy.acting_for(stranger):
+        assert plain.filter(pk=row.pk).count() == 1
+
+
+def _some_field(model: type[ClientModel]) -> str:
+    return next(f.attname for f in model._meta.concrete_fields if not f.primary_key and f.name != "client")
+
+
+def test_every_table_and_partition_has_its_wall(client_dv: Client) -> None:
+    tables = {model._meta.db_table for model in client_models()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, p.relname, c.relrowsecurity, c.relforcerowsecurity, "
+            "has_table_privilege('app', c.oid, 'SELECT') "
+            "FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent "
+            "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')"
+        )
+        rows = cursor.fetchall()
+    seen = set()
+    for name, parent, enabled, forced, granted in rows:
+        if name in tables or parent in tables:
+            assert enabled and forced, f"{name} has no wall"
+            seen.add(name)
+        if parent in tables:
+            assert not granted, f"{name} can be read past its parent"
+    assert tables <= seen
+
+
+def crossings() -> Iterator[Any]:
+    for model in writable():
+        for field in model._meta.local_fields:
+            if isinstance(field, ClientForeignKey) and field.db_wall:
+                yield pytest.param(model, field.name, id=f"{model._meta.label}.{field.name}")
+
+
+@pytest.mark.parametrize(("model", "name"), list(crossings()))
+def test_a_reference_cannot_cross_clients(
+    model: type[ClientModel], name: str, client_dv: Client, stranger: Client
+) -> None:
+    target: Any = model._meta.get_field(name).related_model
+    with tenancy.acting_for(stranger):
+        foreign = make(target)
+    with tenancy.acting_for(client_dv), pytest.raises(IntegrityError), transaction.atomic():
+        make(model, **{model._meta.get_field(name).attname: foreign.pk, name: foreign})
+        connection.check_constraints()
+
+
+# ── faces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def browser(client_dv: Client) -> Browser:
+    """Somebody who may see everything of Dom Ventas and nothing of anybody else."""
+    user = User.objects.create_user("admin@example.com", "a long password", is_operator=True)
+    Membership.objects.create(user=user, client=client_dv, role="admin")
+    browser = Browser()
+    browser.force_login(user)
+    return browser
+
+
+def admins() -> list[type[models.Model]]:
+    return sorted((m for m in admin.site._registry if issubclass(m, ClientModel) and m in writable()), key=label)
+
+
+def test_every_client_table_has_an_admin() -> None:
+    without = {label(m) for m in client_models()} - {label(m) for m in admin.site._registry}
+    assert without <= {"core.Dispatch"} | READ_ONLY, f"no admin for {without}"
+
+
+@pytest.mark.parametrize("model", admins(), ids=label)
+def test_the_admin_shows_nothing_of_another_client(
+    model: type[ClientModel], browser: Browser, client_dv: Client, stranger: Client
+) -> None:
+    with tenancy.acting_for(stranger):
+        foreign = make(model)
+    with tenancy.acting_for(client_dv):
+        own = make(model)
+    base = f"/c/{client_dv.slug}{reverse(f'admin:{model._meta.app_label}_{model._meta.model_name}_changelist')}"
+    listed = browser.get(base)
+    assert listed.status_code == 200
+    assert f"/{own.pk}/" in listed.content.decode() or not _links(model), (
+        "the own row is missing: the test proves nothing"
+    )
+    assert f"/{foreign.pk}/change/" not in listed.content.decode()
+    for page in ("change", "delete", "history"):
+        answer = browser.get(f"{base}{foreign.pk}/{page}/")
+        assert answer.status_code in {302, 403, 404, 405}, f"{page} of a foreign row: {answer.status_code}"
+    assert browser.get(base.replace(client_dv.slug, stranger.slug)).status_code == 404
+    anonymous = Browser().get(base)
+    assert anonymous.status_code == 302 and "/login/" in anonymous["Location"]
+
+
+def _links(model: type[models.Model]) -> bool:
+    return admin.site._registry[model].list_display_links is not None
+
+
+def pages() -> list[tuple[str, URLPattern]]:
+    """Every page of ours outside the admin, by its name; new ones come in by themselves."""
+    found: list[tuple[str, URLPattern]] = []
+    for part in get_resolver().url_patterns:
+        if isinstance(part, URLResolver) and part.app_name in {
+            "marketplaces",
+            "catalog",
+            "orders",
+            "finance",
+            "tickets",
+            "reports",
+        }:
+            found += [(f"{part.app_name}:{url.name}", url) for url in part.url_patterns if isinstance(url, URLPattern)]
+    return found
+
+
+@pytest.mark.parametrize(("name", "url"), pages(), ids=lambda value: value if isinstance(value, str) else "")
+def test_pages_need_a_login_and_show_own_rows_only(
+    name: str, url: URLPattern, browser: Browser, client_dv: Client, stranger: Client
+) -> None:
+    arguments = {key: 999_999_999 for key in url.pattern.converters}
+    path = f"/c/{client_dv.slug}{reverse(name, kwargs=arguments)}"
+    answer = browser.get(path)
+    assert answer.status_code in ({404, 405} if arguments else {200, 302, 405}), f"{path}: {answer.status_code}"
+    assert browser.get(path.replace(client_dv.slug, stranger.slug)).status_code == 404
+    anonymous = Browser().get(path)
+    assert anonymous.status_code == 302 and "/login/" in anonymous["Location"]
