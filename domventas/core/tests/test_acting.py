@@ -24,7 +24,7 @@ from domventas.core.tenancy import (
 )  # fmt: skip
 from domventas.core.tests.conftest import build
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
 
 def setting(name: str = "clients") -> str:

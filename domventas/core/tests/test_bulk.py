@@ -19,6 +19,8 @@ from domventas.core.tenancy import NoClient, acting_for
 from domventas.core.tests.conftest import House, build
 from domventas.core.walls import sync_walls
 
+pytestmark = pytest.mark.db
+
 COLUMNS = ("code", "scope_kind", "scope_ref", "value")
 KEY = ("code", "scope_kind", "scope_ref")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -20,6 +20,8 @@ from domventas.core.tenancy import NoClient, acting_for
 from domventas.core.tests.conftest import House
 from domventas.core.walls import sync_walls
 
+pytestmark = pytest.mark.db
+
 
 def rows(sql: str, *parameters: object, using: str = "default") -> list[tuple[object, ...]]:
     with connections[using].cursor() as cursor:
