@@ -28,7 +28,8 @@ _EXCERPT = 300
 _ERROR_BYTES = 64 * 1024
 _LONGEST_WAIT = 24 * 3600.0
 _REQUEST_IDS = ("x-amzn-requestid", "x-request-id", "x-correlation-id")
-_RATE = "x-amzn-ratelimit-limit"
+_RATES = ("x-amzn-ratelimit-limit", "x-ratelimit-rate")
+"""Headers in which a marketplace states its rate for this operation [calls per second]."""
 _SECRETS = re.compile(
     r"Atz[ar]\|[^\s\"'&,]+|(?i:bearer)\s+[^\s\"',]+"
     r"|(?i:(?:access|refresh|session)_?token|client_?secret|api_?key|password|signature)[\"']?\s*[:=]\s*[\"']?[^\s\"'&,}]+"
@@ -267,7 +268,7 @@ class HttpClient:
 
     def _learn(self, operation: str, limit: Limit, headers: Mapping[str, str]) -> None:
         try:
-            rate = float(headers.get(_RATE, ""))
+            rate = float(next((headers[name] for name in _RATES if name in headers), ""))
         except ValueError:
             return
         if 0 < rate < 1e6:

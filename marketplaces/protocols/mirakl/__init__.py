@@ -20,9 +20,10 @@ def mirakl_connector(*, name: str, label: str, package: str, operator: Operator)
         fetch=money.fetch_cycles,
         translate=partial(money.translate_cycles, operator=operator),
         record=SettlementRecord,
-        cadence="35 */6 * * *",
-        freshness=timedelta(days=1),
-        window=timedelta(days=90),
+        cadence="35 5 * * *",
+        freshness=timedelta(days=2),
+        # Asked once a day at most: one window, its pages, nothing else.
+        window=timedelta(days=365),
         # A cycle is found by the day it was made; its transfer is known some days later.
         overlap=timedelta(days=10),
         history=timedelta(days=365),
@@ -42,7 +43,7 @@ def mirakl_connector(*, name: str, label: str, package: str, operator: Operator)
             record=OrderRecord,
             cadence="5-59/15 * * * *",
             freshness=timedelta(hours=1),
-            window=timedelta(days=7),
+            window=timedelta(days=30),
             history=timedelta(days=365),
             pii_paths=orders.PII_PATHS,
         ),

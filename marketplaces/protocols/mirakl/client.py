@@ -18,8 +18,8 @@ LIMITS = {
     "OR11": Limit(rate=1 / 60, burst=20),
     "OF21": Limit(rate=1 / 60, burst=20),
     "TL02": Limit(rate=1 / 60, burst=20),
-    "SBC11": Limit(rate=1 / 3600, burst=10),
-    "A01": Limit(rate=1 / 3600, burst=10),
+    "SBC11": Limit(rate=2 / 86400, burst=10),
+    "A01": Limit(rate=2 / 86400, burst=10),
 }
 PAGE = 100
 

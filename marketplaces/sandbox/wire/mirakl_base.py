@@ -46,14 +46,18 @@ def guarded(state: State, operation: str, answer: Answer) -> Callable[[Request],
         if wait:
             return error(429, "Too Many Requests").with_headers(Retry_After=str(max(1, math.ceil(wait))))
         try:
-            return answer(state, SHOP, request)
+            response = answer(state, SHOP, request)
         except ValueError as problem:
             return error(400, f"A parameter is not valid: {problem}")
+        # Calls per second, ours alone: a sped-up sandbox has to say how fast it may be asked.
+        return response.with_headers(X_RateLimit_Rate=f"{rate.per_second * state.buckets.speed:g}")
 
     return serve
 
 
-def offset_page(state: State, request: Request, name: str, found: Sequence[Any], render: Callable[[Any], Any]) -> Response:
+def offset_page(
+    state: State, request: Request, name: str, found: Sequence[Any], render: Callable[[Any], Any]
+) -> Response:
     """`max` and `offset` with total_count, and the next page as a Link header."""
     size, first = int(request.one("max") or 10), int(request.one("offset") or 0)
     if not 1 <= size <= 100 or first < 0:
