@@ -12,8 +12,16 @@ from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any, Protocol
 
-from marketplaces.records import Drift, OfferRecord, OrderRecord, PayoutRecord, Record, Rejected
-from marketplaces.records import SettlementRecord, TransactionRecord
+from marketplaces.records import (
+    Drift,
+    OfferRecord,
+    OrderRecord,
+    PayoutRecord,
+    Record,
+    Rejected,
+    SettlementRecord,
+    TransactionRecord,
+)
 
 Translated = Record | Rejected | Drift
 
