@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django.db import connection, models
 from django.db.models import Max, Min
@@ -67,7 +68,7 @@ def uncovered(stream: Stream, span: Horizon) -> list[Span]:
     if span.floor >= span.until:
         return []
     with connection.cursor() as cursor:
-        known = {"since": span.floor, "until": span.until, "id": stream.pk, "client": stream.client_id}
+        known: dict[str, Any] = {"since": span.floor, "until": span.until, "id": stream.pk, "client": stream.client_id}
         cursor.execute(GAPS, known)
         return [(since, until) for since, until in cursor.fetchall()]
 

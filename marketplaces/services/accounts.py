@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -89,17 +90,14 @@ def set_secrets(account: Account, secrets: Mapping[str, str], *, now: datetime) 
     wanted = [field.name for field in connector_of(account).credential_fields]
     if wrong := sorted(set(wanted) ^ given.keys()):
         raise Refused(_("These secrets do not fit the marketplace: %(names)s.") % {"names": ", ".join(wrong)})
-    acting = tenancy.current()
-    credential, _made = Credential.objects.update_or_create(
-        account=account,
-        defaults={
-            "secrets": given,
-            "tokens": {},
-            "fingerprint": _ending(given[wanted[-1]]),
-            "set_by": acting.actor[:254],
-            "set_at": now,
-        },
-    )
+    says: dict[str, Any] = {
+        "secrets": given,
+        "tokens": {},
+        "fingerprint": _ending(given[wanted[-1]]),
+        "set_by": tenancy.current().actor[:254],
+        "set_at": now,
+    }
+    credential, _made = Credential.objects.update_or_create(account=account, defaults=says)
     return credential
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 
+from domventas.core import tenancy
 from domventas.core.errors import DomventasError
 from domventas.core.jobs.runner import Superseded
 from marketplaces.models import Stream
@@ -96,7 +97,7 @@ def claim(stream: Stream, *, now: datetime) -> Iterator[Claim]:
         if row is None:
             raise Superseded(f"stream {stream.pk} is gone")
         version, since, until, token = row
-        yield Claim(stream.pk, stream.client_id, version, (since, until) if since else None, token)
+        yield Claim(stream.pk, tenancy.current().one, version, (since, until) if since else None, token)
     finally:
         _unlock(key)
 

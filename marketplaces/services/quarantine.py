@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from domventas.core import crypto
+from domventas.core import crypto, tenancy
 from marketplaces.models import Quarantined, Stream
 from marketplaces.records import Drift, Record, Rejected
 
@@ -50,7 +50,9 @@ def put(stream: Stream, rejected: Sequence[Rejected], *, raw_id: int | None, now
         paths=[item.path[:300] for item in found.values()],
         ids=[item.external_id[:200] for item in found.values()],
         reasons=[item.reason[:2000] for item in found.values()],
-        excerpts=[crypto.encrypt(item.excerpt[:_EXCERPT], client=stream.client_id).encode() for item in found.values()],
+        excerpts=[
+            crypto.encrypt(item.excerpt[:_EXCERPT], client=tenancy.current().one).encode() for item in found.values()
+        ],
         fingerprints=list(found),
     )
 
@@ -84,7 +86,7 @@ def note_drift(stream: Stream, drift: Iterable[Drift], *, raw_id: int | None, no
 
 def excerpt_of(item: Quarantined) -> bytes:
     """The record's bytes, for those who may read personal data. Raises: core.crypto.Unreadable."""
-    return crypto.decrypt(bytes(item.excerpt).decode(), client=item.client_id)
+    return crypto.decrypt(bytes(item.excerpt).decode(), client=tenancy.current().one)
 
 
 def open_count(stream: Stream) -> int:
@@ -105,6 +107,12 @@ def ref_of(record: Record) -> str:
 
 
 def _run(sql: str, stream: Stream, raw_id: int | None, now: datetime, **lists: list[Any]) -> None:
-    known = {"client": stream.client_id, "account": stream.account_id, "flow": stream.flow, "raw": raw_id, "now": now}
+    known: dict[str, Any] = {
+        "client": stream.client_id,
+        "account": stream.account_id,
+        "flow": stream.flow,
+        "raw": raw_id,
+        "now": now,
+    }
     with connection.cursor() as cursor:
         cursor.execute(sql, known | lists)

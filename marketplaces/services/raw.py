@@ -10,7 +10,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from domventas.core import crypto, partitions
+from domventas.core import crypto, partitions, tenancy
 from domventas.core.errors import DomventasError
 from marketplaces.models import Account, RawDocument
 from marketplaces.port import Flow, RawPage
@@ -57,7 +57,7 @@ def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now:
         context=context,
         size=len(page.body),
         is_encrypted=is_personal,
-        body=_packed(page.body, client=account.client_id if is_personal else None),
+        body=_packed(page.body, client=tenancy.current().one if is_personal else None),
         fetched_at=now,
         fetched_on=today,
         last_fetched_at=now,
@@ -88,7 +88,7 @@ def body_of(document: RawDocument) -> bytes:
     """The bytes as they came, or as the removal of personal data left them."""
     packed = bytes(document.body)
     if document.is_encrypted:
-        packed = crypto.decrypt(packed.decode(), client=document.client_id)
+        packed = crypto.decrypt(packed.decode(), client=tenancy.current().one)
     return zlib.decompress(packed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -71,8 +72,8 @@ def in_words(error: Exception) -> str:
     return f"Our own program failed at this answer: {type(error).__name__}: {error}"[:500]
 
 
-def _tell(claim: Claim, change: str, values: dict[str, object]) -> None:
-    known = {"id": claim.stream_id, "client": claim.client_id, "version": claim.version}
+def _tell(claim: Claim, change: str, values: dict[str, Any]) -> None:
+    known: dict[str, Any] = {"id": claim.stream_id, "client": claim.client_id, "version": claim.version}
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE marketplaces_stream SET {change}"
