@@ -1,4 +1,4 @@
-"""Amazon's books: rows of sales and refunds, weekly settlements with reserves, advertising, storage and subscription."""
+"""Amazon's books: rows of sales and refunds, weekly settlements with reserves, advertising, storage, subscription."""
 
 from __future__ import annotations
 
@@ -86,12 +86,15 @@ def _refund_rows(order: Order, line: Line, quantity: int) -> list[Row]:
     )
 
 
-def make_statements(seed: int, account: Account, entries: list[Entry], start: datetime, end: datetime) -> list[Statement]:
-    """Weekly settlements from start to end; each entry stands in the one whose period holds its release."""
+def make_statements(
+    seed: int, account: Account, entries: list[Entry], now: datetime, days: int, ahead: int
+) -> list[Statement]:
+    """Weekly settlements around now; each entry stands in the one whose period holds its release."""
     rng = Random(f"{seed}:{account.code}:statements")
     hour, minute, second = account.settles_at
-    edge = start.replace(hour=hour, minute=minute, second=second, microsecond=0)
-    edge += timedelta(days=(account.settles_on - edge.weekday()) % 7)
+    edge = now.replace(hour=hour, minute=minute, second=second) - timedelta(days=account.settled_days_ago)
+    edge -= WEEK * ((edge - now + timedelta(days=days)) // WEEK)
+    end = now + timedelta(days=ahead)
     statements = []
     number = 21_000_000_000 + rng.randrange(10**8)
     while edge <= end:
@@ -127,7 +130,12 @@ def _account_entries(rng: Random, account: Account, statement: Statement) -> Non
     """What the account itself costs in this period."""
     sold = sum(e.total for e in statement.entries if e.event == "sale")
     ads = -(sold * rng.randrange(30, 70) // 1000 + rng.randrange(500, 4000))
-    book(statement, statement.end - timedelta(hours=9), ("ServiceFee", "Cost of Advertising", "TransactionTotalAmount"), ads)
+    book(
+        statement,
+        statement.end - timedelta(hours=9),
+        ("ServiceFee", "Cost of Advertising", "TransactionTotalAmount"),
+        ads,
+    )
     first = _day_inside(statement, 1)
     if first:
         fee = with_tax(account.sites[0][0], 3900) if account.region == "eu" else 3999

@@ -15,10 +15,12 @@ from .orders import make_orders
 from .places import ACCOUNTS, Account
 from .products import make_products
 
-HORIZON = timedelta(days=35)
+HORIZON_DAYS = 35
 
 
-def build_world(*, seed: int, now: datetime, days: int = 100, skus: int = 240, orders: int = 12_000, faults: str) -> World:
+def build_world(
+    *, seed: int, now: datetime, days: int = 100, skus: int = 240, orders: int = 12_000, faults: str
+) -> World:
     """The world around `now` (aware UTC); the same arguments give the same world to the byte."""
     if now.tzinfo is None:
         raise ValueError("now must be aware")
@@ -52,17 +54,20 @@ def _fill(world: World, account: Account) -> None:
     orders = make_orders(world.seed, account, world.products, world.now, world.days, count)
     money = amazon_money if account.marketplace == "amazon" else bunnings_money
     entries = list(money.order_entries(orders))
-    start = world.now - timedelta(days=world.days)
     world.orders[account.code] = orders
     world.entries[account.code] = entries
-    world.statements[account.code] = money.make_statements(world.seed, account, entries, start, world.now + HORIZON)
+    world.statements[account.code] = money.make_statements(
+        world.seed, account, entries, world.now, world.days, HORIZON_DAYS
+    )
 
 
 def _usual_noise(world: World) -> None:
-    """What happens without anybody's mistake: a file that never comes, one issued again, one odd fee."""
-    recent = world.now - timedelta(days=2)
+    """What happens without anybody's mistake: a file that never comes, one issued again, one odd fee.
+
+    The file that never comes is the latest one, so that no sale in it is overdue yet at `now`.
+    """
     for code in ("amazon-us", "bunnings-au"):
-        closed = [s for s in world.statements[code] if s.end <= recent]
+        closed = [s for s in world.statements[code] if s.issued_at <= world.now]
         if closed:
             closed[-1].is_withheld = True
     issued = [s for s in world.statements["amazon-eu"] if s.issued_at <= world.now - timedelta(days=5)]
@@ -106,7 +111,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
-    os.replace(name, path)
+    Path(name).replace(path)
 
 
 def summary(world: World) -> dict[str, Any]:

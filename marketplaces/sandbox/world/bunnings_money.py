@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from random import Random
 from uuid import NAMESPACE_URL, uuid5
 
@@ -69,11 +70,13 @@ def _refund_rows(order: Order, line: Line, quantity: int) -> list[Row]:
     return rows + _fee_rows(order.site, "REFUND_", referral(order, line, amounts))
 
 
-def make_statements(seed: int, account: Account, entries: list[Entry], start: datetime, end: datetime) -> list[Statement]:
+def make_statements(
+    seed: int, account: Account, entries: list[Entry], now: datetime, days: int, ahead: int
+) -> list[Statement]:
     """Two cycles a week; each holds what became payable since the one before."""
     rng = Random(f"{seed}:{account.code}:statements")
-    edge = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    edges = [edge + timedelta(days=n) for n in range((end - edge).days + 1)]
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    edges = [midnight + timedelta(days=n) for n in range(-days, ahead + 1)]
     edges = [e for e in edges if e.weekday() in (_TUESDAY, _FRIDAY)]
     statements = [
         Statement(
@@ -85,7 +88,7 @@ def make_statements(seed: int, account: Account, entries: list[Entry], start: da
             issued_at=after + timedelta(minutes=rng.randrange(5, 50)),
             paid_at=after + _PAYS_AFTER + timedelta(minutes=rng.randrange(60, 400)),
         )
-        for before, after in zip(edges, edges[1:], strict=False)
+        for before, after in pairwise(edges)
     ]
     _place(entries, statements)
     for statement in statements:
@@ -115,5 +118,6 @@ def _subscription(statement: Statement) -> None:
                 at=first,
                 rows=rows,
                 statement=statement.ref,
+                note="Monthly subscription",
             )
         )

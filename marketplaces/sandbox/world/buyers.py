@@ -26,9 +26,24 @@ _STREETS = {
 }
 _TOWNS = {
     "DE": (("10115", "Berlin", "BE"), ("50667", "Köln", "NW"), ("80331", "München", "BY"), ("24103", "Kiel", "SH")),
-    "FR": (("69001", "Lyon", "ARA"), ("44000", "Nantes", "PDL"), ("75011", "Paris", "IDF"), ("67000", "Strasbourg", "GES")),
-    "US": (("97205", "Portland", "OR"), ("78701", "Austin", "TX"), ("60601", "Chicago", "IL"), ("02108", "Boston", "MA")),
-    "AU": (("3000", "Melbourne", "VIC"), ("4000", "Brisbane", "QLD"), ("6000", "Perth", "WA"), ("7000", "Hobart", "TAS")),
+    "FR": (
+        ("69001", "Lyon", "ARA"),
+        ("44000", "Nantes", "PDL"),
+        ("75011", "Paris", "IDF"),
+        ("67000", "Strasbourg", "GES"),
+    ),
+    "US": (
+        ("97205", "Portland", "OR"),
+        ("78701", "Austin", "TX"),
+        ("60601", "Chicago", "IL"),
+        ("02108", "Boston", "MA"),
+    ),
+    "AU": (
+        ("3000", "Melbourne", "VIC"),
+        ("4000", "Brisbane", "QLD"),
+        ("6000", "Perth", "WA"),
+        ("7000", "Hobart", "TAS"),
+    ),
 }
 _COUNTRY = {"amazon.de": "DE", "amazon.fr": "FR", "amazon.com": "US", "bunnings.com.au": "AU"}
 _DIAL = {"DE": "+49", "FR": "+33", "US": "+1", "AU": "+61"}

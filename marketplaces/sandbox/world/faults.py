@@ -12,7 +12,7 @@ from .model import Entry, Row, Statement, World
 from .places import ACCOUNTS, half_up
 
 PLANS = ("payment", "none")
-_OVERDUE = timedelta(days=40)
+_LONG_AGO = timedelta(days=40)
 _UNHEARD_OF = (
     "Pallet Rewrap Levy",
     "Quiet Hours Handling",
@@ -61,7 +61,7 @@ class Planter:
         ]
 
     def _old_sales(self) -> list[Entry]:
-        limit = self.world.now - _OVERDUE - timedelta(hours=6)
+        limit = self.world.now - _LONG_AGO - timedelta(hours=6)
         return [e for e in self._entries("sale") if e.line and e.line.delivered_at and e.line.delivered_at < limit]
 
     def _on_lines(
@@ -82,7 +82,11 @@ class Planter:
     def _unheard_of(self, rng: Random, entry: Entry) -> int:
         name = rng.choice(_UNHEARD_OF)
         cents = -rng.randrange(35, 640)
-        words = ("Order", "ItemFees", name.title().replace(" ", "")) if self._is_amazon else (name.upper().replace(" ", "_"),)
+        words = (
+            ("Order", "ItemFees", name.title().replace(" ", ""))
+            if self._is_amazon
+            else (name.upper().replace(" ", "_"),)
+        )
         entry.rows.append(Row(words, cents))
         return cents
 
@@ -122,7 +126,8 @@ class Planter:
         statement = self.statements[entry.statement]
         visible = statement.issued_at
         if entry.absent and entry.line and entry.line.delivered_at:
-            visible = entry.line.delivered_at + _OVERDUE
+            overdue = ACCOUNTS[statement.account].overdue_days
+            visible = entry.line.delivered_at + timedelta(days=overdue)
         self._note_row(fault, statement, amount, expected, refs, visible)
 
     def _note_row(
@@ -219,11 +224,11 @@ def plant_faults(world: World) -> None:
 def note_unknown_articles(world: World) -> None:
     """Every offer that sold but that no product master knows."""
     first: dict[tuple[str, str], datetime] = {}
-    for account, orders in world.orders.items():
-        for order in orders:
-            for line in order.lines:
-                if not line.product.mapped:
-                    first.setdefault((account, line.product.sku), order.created_at)
+    sold = ((code, order) for code, orders in world.orders.items() for order in orders)
+    for code, order in sold:
+        for line in order.lines:
+            if not line.product.mapped:
+                first.setdefault((code, line.product.sku), order.created_at)
     for (code, sku), at in first.items():
         account = ACCOUNTS[code]
         row: dict[str, Any] = {

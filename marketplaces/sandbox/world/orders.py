@@ -30,7 +30,9 @@ class _Pool:
     weights: list[float]
 
 
-def make_orders(seed: int, account: Account, products: list[Product], now: datetime, days: int, count: int) -> list[Order]:
+def make_orders(
+    seed: int, account: Account, products: list[Product], now: datetime, days: int, count: int
+) -> list[Order]:
     """`count` orders of the account in the days before now and as many per day in the fortnight after it."""
     past = Random(f"{seed}:{account.code}:orders")
     coming = Random(f"{seed}:{account.code}:coming")
@@ -69,7 +71,9 @@ def _pools(account: Account, products: list[Product]) -> dict[tuple[str, bool], 
     pools = {}
     for site, _ in account.sites:
         for is_fba in (True, False):
-            chosen = [p for p in products if site in p.prices and (p.is_fba == is_fba or account.marketplace != "amazon")]
+            chosen = [
+                p for p in products if site in p.prices and (p.is_fba == is_fba or account.marketplace != "amazon")
+            ]
             if chosen:
                 pools[site, is_fba] = _Pool(chosen, list(accumulate(1 / (n + 8) for n in range(len(chosen)))))
     return pools

@@ -24,7 +24,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One seller account; `settles_on` is the weekday its weekly period ends (Monday = 0)."""
+    """One seller account.
+
+    Attributes:
+        settled_days_ago: its weekly period ended so many days before the world's now, at `settles_at` (UTC).
+        overdue_days: days after delivery from which a payment is late by the marketplace's terms.
+    """
 
     code: str
     marketplace: str
@@ -33,8 +38,9 @@ class Account:
     currency: str
     sites: tuple[tuple[str, float], ...]
     share: float
+    overdue_days: int
     refresh_token: str = ""
-    settles_on: int = 1
+    settled_days_ago: int = 0
     settles_at: tuple[int, int, int] = (0, 0, 0)
 
 
@@ -99,8 +105,9 @@ ACCOUNTS = {
             currency="EUR",
             sites=(("amazon.de", 0.65), ("amazon.fr", 0.35)),
             share=0.55,
-            refresh_token="Atzr|sandbox-eu",
-            settles_on=1,
+            refresh_token="Atzr|sandbox-eu",  # noqa: S106 (public sandbox secret)
+            overdue_days=19,
+            settled_days_ago=5,
             settles_at=(6, 42, 17),
         ),
         Account(
@@ -111,8 +118,9 @@ ACCOUNTS = {
             currency="USD",
             sites=(("amazon.com", 1.0),),
             share=0.20,
-            refresh_token="Atzr|sandbox-us",
-            settles_on=3,
+            refresh_token="Atzr|sandbox-us",  # noqa: S106 (public sandbox secret)
+            overdue_days=19,
+            settled_days_ago=3,
             settles_at=(13, 5, 44),
         ),
         Account(
@@ -123,6 +131,7 @@ ACCOUNTS = {
             currency="AUD",
             sites=(("bunnings.com.au", 1.0),),
             share=0.25,
+            overdue_days=9,
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The range of the two demo brands: articles with weights, costs and prices per site, one in a hundred unknown to us."""
+"""The range of the two demo brands: articles with weight, cost and price per site, one in a hundred unknown to us."""
 
 from __future__ import annotations
 
