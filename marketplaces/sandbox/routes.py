@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from .wire import amazon_base, mirakl_base
+from .wire.amazon_finances import list_transactions
 from .wire.amazon_orders import get_order, search_orders
+from .wire.amazon_reports import create_report, download, get_document, get_report, list_reports
+from .wire.amazon_sellers import marketplace_participations
 from .wire.control import control_routes
 from .wire.http import Request, Response, Route, route
+from .wire.mirakl_money import list_billing_cycles, list_invoices, list_transaction_lines
 from .wire.mirakl_orders import list_orders
+from .wire.mirakl_shop import list_offers, shop_information
 from .wire.state import State
+from .world.places import ACCOUNTS
 
 
 def all_routes(state: State) -> list[Route]:
@@ -16,7 +22,14 @@ def all_routes(state: State) -> list[Route]:
     def token(request: Request) -> Response:
         return amazon_base.sign_in(state, request)
 
-    routes = [*control_routes(state), route("POST", "/amazon/auth/o2/token", token)]
+    def document(request: Request, account: str, document_id: str) -> Response:
+        return download(state, ACCOUNTS, request, account, document_id)
+
+    routes = [
+        *control_routes(state),
+        route("POST", "/amazon/auth/o2/token", token),
+        route("GET", "/amazon/documents/{account}/{document_id}", document),
+    ]
     for region in ("eu", "na"):
         routes += _amazon(state, region)
     return routes + _bunnings(state)
@@ -24,9 +37,15 @@ def all_routes(state: State) -> list[Route]:
 
 def _amazon(state: State, region: str) -> list[Route]:
     base = f"/amazon/{region}"
-    table = [
+    table: list[tuple[str, str, str, amazon_base.Answer]] = [
         ("GET", "/orders/2026-01-01/orders", "searchOrders", search_orders),
         ("GET", "/orders/2026-01-01/orders/{order_id}", "getOrder", get_order),
+        ("GET", "/reports/2021-06-30/reports", "getReports", list_reports),
+        ("POST", "/reports/2021-06-30/reports", "createReport", create_report),
+        ("GET", "/reports/2021-06-30/reports/{report_id}", "getReport", get_report),
+        ("GET", "/reports/2021-06-30/documents/{document_id}", "getReportDocument", get_document),
+        ("GET", "/finances/2024-06-19/transactions", "listTransactions", list_transactions),
+        ("GET", "/sellers/v1/marketplaceParticipations", "getMarketplaceParticipations", marketplace_participations),
     ]
     return [
         route(method, base + path, amazon_base.guarded(state, region, operation, answer))
@@ -35,7 +54,15 @@ def _amazon(state: State, region: str) -> list[Route]:
 
 
 def _bunnings(state: State) -> list[Route]:
-    table = [("/api/orders", "OR11", list_orders)]
+    table = [
+        ("/api/orders", "OR11", list_orders),
+        ("/api/offers", "OF21", list_offers),
+        ("/api/sellerpayment/transactions_logs", "TL02", list_transaction_lines),
+        ("/api/seller-billing-cycles", "SBC11", list_billing_cycles),
+        ("/api/invoices", "IV01", list_invoices),
+        ("/api/account", "A01", shop_information),
+    ]
     return [
-        route("GET", f"/bunnings{path}", mirakl_base.guarded(state, operation, answer)) for path, operation, answer in table
+        route("GET", f"/bunnings{path}", mirakl_base.guarded(state, operation, answer))
+        for path, operation, answer in table
     ]

@@ -73,7 +73,11 @@ def guarded(state: State, region: str, operation: str, answer: Answer) -> Answer
 
     def serve(request: Request, **arguments: str) -> Response:
         account = _who(state, region, request)
-        response = account if isinstance(account, Response) else _metered(state, account, operation, answer, request, arguments)
+        response = (
+            account
+            if isinstance(account, Response)
+            else _metered(state, account, operation, answer, request, arguments)
+        )
         return response.with_headers(x_amzn_RequestId=_request_id())
 
     return serve

@@ -57,7 +57,7 @@ def _asked(state: State, request: Request) -> dict[str, Any] | Response:
     by_creation, by_update = dates["createdAfter"], dates["lastUpdatedAfter"]
     if (by_creation is None) == (by_update is None):
         return bad_request("Exactly one of createdAfter and lastUpdatedAfter must be provided.")
-    if by_creation and dates["lastUpdatedBefore"] or by_update and dates["createdBefore"]:
+    if (by_creation and dates["lastUpdatedBefore"]) or (by_update and dates["createdBefore"]):
         return bad_request("createdAfter goes with createdBefore, lastUpdatedAfter with lastUpdatedBefore.")
     if not 1 <= size <= 100:
         return bad_request("maxResultsPerPage must be between 1 and 100.")

@@ -28,18 +28,21 @@ def list_orders(state: State, account: Account, request: Request) -> Response:
     """OR11: oldest first."""
     clock = state.clock()
     since, until = parse_iso(request.one("start_date")), parse_iso(request.one("end_date"))
-    updated_since, updated_until = parse_iso(request.one("start_update_date")), parse_iso(request.one("end_update_date"))
+    updated_since, updated_until = (
+        parse_iso(request.one("start_update_date")),
+        parse_iso(request.one("end_update_date")),
+    )
     wanted, states = set(request.many("order_ids")), set(request.many("order_state_codes"))
     found = []
     for order in state.world.orders[account.code]:
         updated = order.updated_at(clock)
         if updated is None or order.created_at > clock:
             continue
-        if since and order.created_at < since or until and order.created_at > until:
+        if (since and order.created_at < since) or (until and order.created_at > until):
             continue
-        if updated_since and updated < updated_since - _SAFETY or updated_until and updated > updated_until:
+        if (updated_since and updated < updated_since - _SAFETY) or (updated_until and updated > updated_until):
             continue
-        if wanted and order.ref not in wanted or states and order_state(order, clock) not in states:
+        if (wanted and order.ref not in wanted) or (states and order_state(order, clock) not in states):
             continue
         found.append(order)
     return offset_page(state, request, "orders", found, lambda order: _view(order, clock))
@@ -157,7 +160,7 @@ def _customer(order: Order, state: str) -> dict[str, Any]:
 def _line(order: Order, line: Line, clock: datetime, number: int) -> dict[str, Any]:
     fee = referral(order, line, line_amounts(order, line))
     tax = with_tax(order.site, fee) - fee
-    changes = [t for t in (line.shipped_at, line.delivered_at, line.cancelled_at) if _past(t, clock)]
+    changes = [t for t in (line.shipped_at, line.delivered_at, line.cancelled_at) if t and t <= clock]
     product = line.product
     view: dict[str, Any] = {
         "can_refund": _past(line.shipped_at, clock),
