@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+
+from domventas.core.models import ClientModel
+from domventas.core.tenancy import current
 from marketplaces.models import Account
 from orders.models import BuyerContact, Order, OrderCharge, OrderException, OrderLine, OrderRefund
 
@@ -34,35 +38,51 @@ def page(
     account: Account,
     external_ids: Collection[str],
     *,
-    order_columns: tuple[str, ...],
-    line_columns: tuple[str, ...],
-    refund_columns: tuple[str, ...],
+    order_columns: Sequence[str],
+    line_columns: Sequence[str],
+    refund_columns: Sequence[str],
 ) -> Stored:
-    """Everything stored of these orders. Lines whose order is unknown are not looked for."""
+    """Everything stored of these orders, whatever brands the reader is limited to; columns are field names."""
     stored = Stored()
-    wanted = Order.objects.filter(account=account, external_id__in=list(external_ids)).order_by()
-    for pk, external_id, *values in wanted.values_list("pk", "external_id", *order_columns):
+    wanted = {"account": account.pk, "names": list(external_ids)}
+    for pk, external_id, *values in _rows(
+        Order,
+        ("id", "external_id", *order_columns),
+        "account_id = %(account)s AND external_id = ANY(%(names)s)",
+        wanted,
+    ):
         stored.orders[external_id] = (pk, tuple(values))
-    orders = [pk for pk, _values in stored.orders.values()]
-    if not orders:
+    orders = {"keys": [pk for pk, _values in stored.orders.values()]}
+    if not stored.orders:
         return stored
-    lines = OrderLine.objects.filter(order__in=orders)
-    for pk, order, external_id, *values in lines.values_list("pk", "order", "external_id", *line_columns):
+    columns = ("id", "order", "external_id", *line_columns)
+    for pk, order, external_id, *values in _rows(OrderLine, columns, "order_id = ANY(%(keys)s)", orders):
         stored.lines[order, external_id] = (pk, tuple(values))
         stored.line_ids[order].append(external_id)
-    of_lines = [pk for pk, _values in stored.lines.values()]
-    charges = OrderCharge.objects.filter(line__in=of_lines)
-    for pk, line, *key, amount, currency in charges.values_list(
-        "pk", "line", "event", "refund_ref", "kind", "amount", "currency"
+    lines = {"keys": [pk for pk, _values in stored.lines.values()]}
+    columns = ("id", "line", "event", "refund_ref", "kind", "amount", "currency")
+    for pk, line, event, refund, kind, amount, currency in _rows(
+        OrderCharge, columns, "line_id = ANY(%(keys)s)", lines
     ):
-        stored.charges[line][key[0], key[1], key[2]] = (pk, amount, currency)
-    refunds = OrderRefund.objects.filter(line__in=of_lines)
-    for pk, line, external_id, *values in refunds.values_list("pk", "line", "external_id", *refund_columns):
+        stored.charges[line][event, refund, kind] = (pk, amount, currency)
+    columns = ("id", "line", "external_id", *refund_columns)
+    for pk, line, external_id, *values in _rows(OrderRefund, columns, "line_id = ANY(%(keys)s)", lines):
         stored.refunds[line][external_id] = (pk, tuple(values))
-    odd = OrderException.objects.filter(order__in=orders)
-    for order, code, *state in odd.values_list("order", "code", "detail", "resolved_at", "resolved_by"):
-        stored.exceptions[order][code] = (state[0], state[1], state[2])
-    contacts = BuyerContact.objects.filter(order__in=orders)
-    for order, *dates in contacts.values_list("order", "purge_at", "purged_at"):
-        stored.contacts[order] = (dates[0], dates[1])
+    columns = ("order", "code", "detail", "resolved_at", "resolved_by")
+    for order, code, detail, resolved_at, by in _rows(OrderException, columns, "order_id = ANY(%(keys)s)", orders):
+        stored.exceptions[order][code] = (detail, resolved_at, by)
+    columns = ("order", "purge_at", "purged_at")
+    for order, purge_at, purged_at in _rows(BuyerContact, columns, "order_id = ANY(%(keys)s)", orders):
+        stored.contacts[order] = (purge_at, purged_at)
     return stored
+
+
+def _rows(
+    model: type[ClientModel], fields: Sequence[str], condition: str, parameters: Mapping[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Plain rows: for thousands of keys an array is several times faster than the ORM's list of placeholders."""
+    columns = ", ".join(f'"{model._meta.get_field(name).column}"' for name in fields)  # type: ignore[union-attr]  # concrete
+    sql = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE client_id = %(client)s AND {condition}'
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"client": current().one, **parameters})
+        yield from cursor.fetchall()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from catalog.services import identity
 from catalog.services.identity import Known, Offered, Unknown
 from domventas.core.times import day_in
 from marketplaces.models import Account, Site
-from marketplaces.records import LineStatus, OrderLineRecord, OrderRecord, Rejected
+from marketplaces.records import BuyerRecord, LineStatus, OrderLineRecord, OrderRecord, Rejected
 from orders.models import OrderLine
 from orders.selectors import stored as stored_selector
 from orders.selectors.stored import Stored
@@ -27,6 +27,7 @@ from orders.services.facts import LINE_COLUMNS, ORDER_COLUMNS, REFUND_COLUMNS
 
 _AT: Final = {name: index for index, name in enumerate(LINE_COLUMNS)}
 _UPDATED: Final = ORDER_COLUMNS.index("source_updated_at")
+_BUYER: Final = tuple(one.name for one in fields(BuyerRecord))
 #: A change of these touches the money of every line.
 _MONEY_OF_ORDER: Final = tuple(
     ORDER_COLUMNS.index(name) for name in ("site", "currency", "fulfillment", "is_business", "ordered_on")
@@ -229,7 +230,7 @@ class _Order:
         if stored and stored[1]:
             return
         if buyer is not None and (stored is None or is_newer):
-            contact = {name: value for name, value in asdict(buyer).items() if value}
+            contact = {name: value for name in _BUYER if (value := getattr(buyer, name))}
             if contact:
                 self.changes.contacts.append((self.name, contact, (buyer.country or "")[:2], due))
         elif stored and stored[0] != due:

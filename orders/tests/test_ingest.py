@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import permutations
-from typing import Any
 
 import pytest
 from django.db import connection
