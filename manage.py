@@ -13,6 +13,8 @@ def main() -> None:
     if "DATABASE_URL" not in os.environ and not WITHOUT_DATABASE & set(sys.argv[1:2] or ["help"]):
         import devservers
 
+        if sys.argv[1] == "demo" and "--fresh" in sys.argv:
+            devservers.destroy()
         devservers.serve()
     from django.core.management import execute_from_command_line
 

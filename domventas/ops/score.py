@@ -134,12 +134,12 @@ def _found() -> dict[str, Counter[Key]]:
     found: dict[str, Counter[Key]] = defaultdict(Counter)
     living = Discrepancy.objects.exclude(state=Discrepancy.State.GONE)
     for account, cause, line_ref, settlement, order_ref in living.values_list(
-        "account__code", "cause", "line_ref", "settlement__settlement_ref", "order_ref"
+        "account__external_id", "cause", "line_ref", "settlement__settlement_ref", "order_ref"
     ):
         found[cause][Key(account, cause, line_ref or settlement or order_ref)] += 1
     tolerated = LineReconciliation.objects.filter(verdict=Verdict.TOLERATED, kind__endswith="_tax")
-    for account, line_ref in tolerated.values_list("line__order__account__code", "line__external_id"):
+    for account, line_ref in tolerated.values_list("line__order__account__external_id", "line__external_id"):
         found["tax_one_cent"][Key(account, "tax_one_cent", line_ref)] += 1
-    for account, sku in UnmappedItem.objects.exclude(state="ignored").values_list("account__code", "seller_sku"):
+    for account, sku in UnmappedItem.objects.exclude(state="ignored").values_list("account__external_id", "seller_sku"):
         found["unmapped"][Key(account, "unmapped", sku)] += 1
     return found

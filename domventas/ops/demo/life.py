@@ -13,14 +13,18 @@ from typing import Any
 import requests
 from django.core.management import call_command
 
-from catalog.services import products
+from catalog.services.products import ProductRow, load_products
 from domventas.core import tenancy
 from domventas.core.models import Client
-from finance.services import costs, rates
+from finance.models.rates import Purpose
+from finance.services.costs import CostRow, load_costs
+from finance.services.rates import RateRow, load_reference_rates
 from marketplaces.models import Account
-from marketplaces.services import accounts
+from marketplaces.services.accounts import create_account
+from marketplaces.services.sites import sync_sites
 
 WEEK = 7
+SATURDAY = 5
 SECONDS = 120
 
 ACCOUNTS: tuple[dict[str, Any], ...] = (
@@ -69,15 +73,16 @@ class Sandbox:
 
 def furnish(client: Client, sandbox: Sandbox, *, now: datetime) -> None:
     """Product master, costs, rates and accounts, as a client would have entered them before the first sync."""
-    world = sandbox.world()
+    items = sandbox.world()["products"]
+    load_reference_rates(demo_rates(until=now.date()))
+    sync_sites(using="owner")
     with tenancy.acting_for(client, actor="demo"):
-        products.load_products(world["products"])
-        costs.load_costs(_cost_rows(world["products"], since=date(now.year - 1, 1, 1)))
-        rates.load_reference_rates(demo_rates(until=now.date()), source="demo, not a published rate")
+        load_products([_product(item) for item in items], now=now)
+        load_costs(_costs(items, since=date(now.year - 1, 1, 1)))
         have = set(Account.objects.values_list("code", flat=True))
         for account in ACCOUNTS:
             if account["code"] not in have:
-                accounts.create(**account, environment=Account.Environment.SANDBOX, actor="demo", now=now)
+                create_account(**account, environment=Account.Environment.SANDBOX, now=now)
 
 
 def live_through(client: Client, sandbox: Sandbox, *, now: datetime, tell: Tell) -> None:
@@ -92,7 +97,8 @@ def live_through(client: Client, sandbox: Sandbox, *, now: datetime, tell: Tell)
         records = sum(row["records"] for row in synced["runs"])
         opened = sum(row["opened"] for row in found["types"].values())
         tell(
-            f"{what}: {records:,} records, {paid['lines']:,} settlement lines, {paid['discrepancies']:,} discrepancies, "
+            f"{what}: {records:,} records, {paid['lines']:,} settlement lines, "
+            f"{paid['discrepancies']:,} discrepancies, "
             f"{opened} tickets opened"
         )
 
@@ -107,24 +113,46 @@ def run(command: str, **options: Any) -> dict[str, Any]:
     return answer
 
 
-def demo_rates(*, until: date, days: int = 420) -> list[tuple[str, date, Decimal]]:
-    """Invented daily rates per EUR on working days, so that the demo can convert; named as such in their source."""
+def demo_rates(*, until: date, days: int = 420) -> list[RateRow]:
+    """Invented rates per EUR for working days, so that the demo can convert; their source says so."""
     start = {"USD": Decimal("1.0850"), "AUD": Decimal("1.6600"), "TRY": Decimal("38.4000")}
     step = {"USD": Decimal("0.0001"), "AUD": Decimal("-0.0001"), "TRY": Decimal("0.0150")}
     rows = []
     for ago in range(days, -1, -1):
         day = until - timedelta(days=ago)
-        if day.weekday() < 5:
-            rows += [(currency, day, rate + step[currency] * (days - ago)) for currency, rate in start.items()]
+        if day.weekday() < SATURDAY:
+            rows += [
+                RateRow(
+                    currency, day, rate + step[currency] * (days - ago), Purpose.DAILY, "demo, not a published rate"
+                )
+                for currency, rate in start.items()
+            ]
     return rows
 
 
-def _cost_rows(items: list[Mapping[str, Any]], *, since: date) -> list[dict[str, Any]]:
+def _product(item: Mapping[str, Any]) -> ProductRow:
+    return ProductRow(
+        sku=item["sku"],
+        brand=item["brand"],
+        title=item["title"],
+        site_categories=item["categories"],
+        weight_g=item["weight_g"],
+        eans=(item["ean"],),
+        asins=(item["asin"],),
+    )
+
+
+def _costs(items: list[Mapping[str, Any]], *, since: date) -> list[CostRow]:
     return [
-        {
-            "sku": item["sku"], "warehouse": item["warehouse"], "currency": item["cost_currency"],
-            "purchase": Decimal(str(item["cost"])), "valid_from": since, "source": "demo price list",
-        }
-        for item in items
+        CostRow(
+            row=row,
+            sku=item["sku"],
+            currency=item["cost_currency"],
+            valid_from=since,
+            purchase=Decimal(str(item["cost"])),
+            warehouse=item["warehouse"],
+            source="demo price list",
+        )
+        for row, item in enumerate(items, 1)
         if item.get("cost") is not None
-    ]  # fmt: skip
+    ]
