@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 """Django's command line; starts or joins this checkout's own servers for commands that need a database."""
 
+from __future__ import annotations
+
 import os
 import sys
 
-WITHOUT_DATABASE = {"check", "help", "makemessages", "makemigrations", "sandbox", "startapp", "--help", "--version"}
+WITHOUT_DATABASE = {
+    "check", "compilemessages", "diffsettings", "help", "makemessages", "makemigrations", "sandbox",
+    "startapp", "version", "--help", "--version",
+}  # fmt: skip
 
 
 def main() -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "domventas.settings")
+if "DATABASE_URL" not in os.environ and "celery" in Path(sys.argv[0]).parts[-2:]:
+    import devservers  # `celery -A domventas …` on this checkout; whoever only imports the app starts nothing
+
+    devservers.serve()
 
 app = Celery("domventas")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -34,15 +34,16 @@ def env_number(name: str, default: float) -> float:
     return float(env(name) or default)
 
 
-# ── mode ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── mode ──────────────────────────────────────────────────────────────────────────────────────────
 # The demo and the tests run on servers this checkout started itself: devservers.py names the folder of their
 # sockets, and DATABASE_URL must point into it. Only then may secrets have a default.
 OWN_SERVERS = not env("DATABASE_URL") or f"?host={env('DOMVENTAS_OWN_SERVERS', '-')}&" in env("DATABASE_URL")
 DEBUG = env_bool("DEBUG")
-SECRET_KEY = env("SECRET_KEY") or ("only-for-the-demo-on-this-machine" if OWN_SERVERS or DEBUG else "")
-KEYRING = env_list("DOMVENTAS_KEYRING") or (
-    ["ZG9tdmVudGFzLWRlbW8ta2V5LW5vdC1mb3ItbGl2ZSE="] if OWN_SERVERS or DEBUG else []
-)
+SECRET_KEY, KEYRING = env("SECRET_KEY"), env_list("DOMVENTAS_KEYRING")
+LOOPBACK_ONLY = not SECRET_KEY  # a key everybody knows: wsgi.py answers this machine alone
+if OWN_SERVERS or DEBUG:
+    SECRET_KEY = SECRET_KEY or "only-for-the-demo-on-this-machine"
+    KEYRING = KEYRING or ["ZG9tdmVudGFzLWRlbW8ta2V5LW5vdC1mb3ItbGl2ZSE="]
 if not SECRET_KEY or not KEYRING:
     raise ImproperlyConfigured("SECRET_KEY and DOMVENTAS_KEYRING must be set where DATABASE_URL is")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver" if OWN_SERVERS else "")
@@ -50,15 +51,12 @@ CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 DEMO = env_bool("DOMVENTAS_DEMO")
 
 
-# ── database: three roles of one database ───────────────────────────────────────────────────────────────────────────
-def database(variable: str) -> dict[str, Any]:
+# ── database: three roles of one database ─────────────────────────────────────────────────────────
+def database(variable: str, role: str, **limits: str) -> dict[str, Any]:
     """Django's settings for one URL; PostgreSQL only, through our backend that knows the client."""
     url = urlsplit(env(variable, "postgresql:///not-configured"))
     query = {key: values[0] for key, values in parse_qs(url.query).items()}
-    options = {
-        "application_name": f"domventas {variable.removeprefix('DATABASE_').removesuffix('URL').strip('_').lower()}",
-        "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=600s",
-    }
+    flags = " ".join(f"-c {limit}={value}" for limit, value in limits.items())
     return {
         "ENGINE": "domventas.core.db",
         "NAME": url.path[1:],
@@ -68,47 +66,34 @@ def database(variable: str) -> dict[str, Any]:
         "PORT": query.get("port", str(url.port or "")),
         "CONN_MAX_AGE": int(env_number("CONN_MAX_AGE", 60)),
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": options,
+        "OPTIONS": {"application_name": f"domventas {role}", "options": flags},
     }
 
 
 DATABASES = {
-    "default": database("DATABASE_URL"),
-    "owner": database("DATABASE_OWNER_URL"),
-    "ops": database("DATABASE_OPS_URL"),
+    "default": database(
+        "DATABASE_URL",
+        "app",
+        statement_timeout=env("DB_STATEMENT_TIMEOUT", "300s"),  # the web sets 30s
+        lock_timeout=env("DB_LOCK_TIMEOUT", "3s"),  # whoever waits longer tries again later
+        idle_in_transaction_session_timeout=env("DB_IDLE_TIMEOUT", "60s"),
+    ),
+    "owner": database("DATABASE_OWNER_URL", "owner", lock_timeout="10s"),
+    "ops": database("DATABASE_OPS_URL", "ops"),
 }
 WALLED_ALIASES = {"default", "owner"}  # owner passes every wall, but the audit trigger reads who acts
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# ── apps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── apps ──────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
-    "unfold",
-    "unfold.contrib.filters",
-    "unfold.contrib.forms",
-    "unfold.contrib.import_export",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django.contrib.humanize",
+    "unfold", "unfold.contrib.filters", "unfold.contrib.forms", "unfold.contrib.import_export",
+    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
+    "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.humanize",
     "django.contrib.postgres",
-    "import_export",
-    "django_celery_beat",
-    "django_htmx",
-    "template_partials",
-    "rest_framework",
-    "drf_spectacular",
-    "domventas.core",
-    "marketplaces",
-    "catalog",
-    "orders",
-    "finance",
-    "tickets",
-    "reports",
-    "domventas.ops",
-]
+    "import_export", "django_celery_beat", "django_htmx", "template_partials", "django_filters",
+    "rest_framework", "drf_spectacular", "drf_spectacular_sidecar",
+    "domventas.core", "marketplaces", "catalog", "orders", "finance", "tickets", "reports", "domventas.ops",
+]  # fmt: skip
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -140,46 +125,47 @@ TEMPLATES = [
     }
 ]
 
-# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── people ────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "core.User"
 AUTHENTICATION_BACKENDS = ["domventas.core.auth.MembershipBackend"]
 LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/"
+PASSWORDS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": f"{PASSWORDS}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{PASSWORDS}.CommonPasswordValidator"},
 ]
 if os.environ.get("PYTEST_VERSION"):  # hundreds of logins: the slow hasher proves nothing there
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# ── marketplaces ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── marketplaces ──────────────────────────────────────────────────────────────────────────────────
 DOMVENTAS_CONNECTORS = env_list("DOMVENTAS_CONNECTORS", "marketplaces.connectors")
 SANDBOX_URL = env("SANDBOX_URL", "http://127.0.0.1:8790")
 REDIS_URL = env("REDIS_URL")
 
-# ── jobs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── jobs ──────────────────────────────────────────────────────────────────────────────────────────
 JOB_MAX_STARTS = 3  # starts without progress or end before a run is quarantined
 JOB_SWEEP_EVERY = env_number("JOB_SWEEP_EVERY", 5)
 JOB_RESEND_AFTER = env_number("JOB_RESEND_AFTER", 60)
 JOB_DEAD_AFTER = env_number("JOB_DEAD_AFTER", 2)
 JOB_OVERDUE_GRACE = env_number("JOB_OVERDUE_GRACE", 30)
 JOB_RELAY_EVERY = env_number("JOB_RELAY_EVERY", 0.25)
-CELERY_BROKER_URL = env("BROKER_URL") or (
-    f"redis+socket://{REDIS_URL.removeprefix('unix://').partition('?')[0]}?virtual_host=0"
-    if REDIS_URL.startswith("unix://")
-    else REDIS_URL
-)
+SOCKET, _, REDIS_DB = REDIS_URL.removeprefix("unix://").partition("?db=")
+BROKER_URL = f"redis+socket://{SOCKET}?virtual_host={REDIS_DB or 0}" if SOCKET != REDIS_URL else REDIS_URL
+CELERY_BROKER_URL = env("BROKER_URL") or BROKER_URL  # kombu spells a socket in its own way
+CELERY_TASK_QUEUES = {name: {} for name in ("realtime", "sync", "push", "reports", "bulk")}
+CELERY_TASK_DEFAULT_QUEUE = "sync"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_VISIBILITY_TIMEOUT = int(env_number("JOB_VISIBILITY", 1800))
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": CELERY_VISIBILITY_TIMEOUT}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": int(env_number("JOB_VISIBILITY", 1800)),
+    "visibility_timeout": CELERY_VISIBILITY_TIMEOUT,
     "unacked_restore_interval": int(env_number("JOB_RESTORE_INTERVAL", 10)),
     "unacked_restore_throttle": 1,  # kombu's 10 multiplies the interval
-    "unacked_mutex_expire": int(env_number("JOB_MUTEX_EXPIRE", 20)),  # kombu's 300: a killed holder stops redelivery for 5 min
-    "socket_timeout": 5,
-    "socket_connect_timeout": 2,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-    "retry_on_timeout": True,
-}
+    "unacked_mutex_expire": int(env_number("JOB_MUTEX_EXPIRE", 20)),  # kombu's 300 s outlive a killed holder
+    "health_check_interval": int(env_number("JOB_HEALTH_CHECK", 10)),
+    "socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True, "retry_on_timeout": True,
+}  # fmt: skip
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's 100 tries end in a worker that gave up
 CELERY_TASK_ACKS_LATE = True
@@ -190,6 +176,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = int(env_number("WORKER_MEMORY", 600_000))  # kB
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # the lock and the fence decide
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
 CELERY_RESULT_EXPIRES = None  # else beat plants a row nobody declared
@@ -198,7 +186,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = env_number("JOB_BEAT_LOOP", 5)
 CELERY_DB_REUSE_MAX = 100  # unset, Celery closes the database connection around every task
 CELERY_TIMEZONE = "UTC"
 
-# ── languages, time, files ──────────────────────────────────────────────────────────────────────────────────────────
+# ── languages, time, files ────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -211,11 +199,12 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # serves static files without collectstatic; production collects
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# ── safety ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── safety ────────────────────────────────────────────────────────────────────────────────────────
 TLS = not OWN_SERVERS and not DEBUG
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
 SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY") else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
@@ -225,7 +214,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 50 * 1024 * 1024
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"  # unset means that everybody may
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"
 
-# ── faces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── faces ─────────────────────────────────────────────────────────────────────────────────────────
 PRIMARY = {
     "50": "#f1f6fa", "100": "#e0ebf4", "200": "#c4d9ea", "300": "#98bedb", "400": "#669cc6", "500": "#447fb0",
     "600": "#336696", "700": "#2b537a", "800": "#274766", "900": "#243d56", "950": "#18283a",
@@ -237,14 +226,17 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SITE_DROPDOWN": "domventas.core.admin.client_links",
-    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "domventas.core.admin.navigation"},
+    "SIDEBAR": {"show_search": False, "navigation": "domventas.core.admin.navigation"},
     "STYLES": ["domventas.core.admin.stylesheet"],
     "COLORS": {"primary": PRIMARY},
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissions"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
+SPECTACULAR_SETTINGS = {"TITLE": "domventas", "SWAGGER_UI_DIST": "SIDECAR", "REDOC_DIST": "SIDECAR"}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
