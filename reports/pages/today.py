@@ -77,10 +77,17 @@ def _conflicts() -> list[dict[str, Any]]:
         ("held", _("Order lines held, offer unknown"), "admin:orders_order_changelist", "?lines__hold=unmapped"),
         ("unmapped", _("Offers without a SKU"), "admin:catalog_unmappeditem_changelist", "?state__exact=open"),
         ("exceptions", _("Orders with something odd"), "admin:orders_orderexception_changelist", ""),
-        ("inconsistent", _("Settlements whose header differs"), "admin:finance_settlement_changelist", "?status__exact=inconsistent"),
+        (
+            "inconsistent",
+            _("Settlements whose header differs"),
+            "admin:finance_settlement_changelist",
+            "?status__exact=inconsistent",
+        ),
         ("discrepancies", _("Payment discrepancies open"), "finance:are_we_paid", "#findings"),
         ("quarantined", _("Records in quarantine"), "admin:marketplaces_quarantined_changelist", ""),
     )
     return [
-        {"label": label, "count": counts[key], "url": reverse(route) + tail} for key, label, route, tail in rows if counts[key]
+        {"label": label, "count": counts[key], "url": reverse(route) + tail}
+        for key, label, route, tail in rows
+        if counts[key]
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Q, Sum
@@ -66,7 +67,7 @@ def yesterday(*, day: date, complete: dict[int, datetime | None]) -> list[Accoun
     since = min(day - timedelta(days=TREND_DAYS), day.replace(day=1))
     rows: dict[tuple[int, str], dict[date, tuple[int, int, Decimal]]] = {}
     with connection.cursor() as cursor:
-        known = {"client": current().one, "since": since, "until": day, "kinds": SALES_KINDS}
+        known: dict[str, Any] = {"client": current().one, "since": since, "until": day, "kinds": SALES_KINDS}
         cursor.execute(BY_DAY, known)
         for account_id, currency, on, orders, units, sales in cursor.fetchall():
             rows.setdefault((account_id, currency), {})[on] = (orders, int(units or 0), sales or Decimal(0))

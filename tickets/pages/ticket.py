@@ -67,7 +67,7 @@ def move(request: HttpRequest, number: int) -> HttpResponse:
     ticket = get_object_or_404(Ticket, number=number)
     form = MoveForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "; ".join(error for errors in form.errors.values() for error in errors))
+        messages.error(request, "; ".join(str(error) for errors in form.errors.values() for error in errors))
         return redirect("tickets:ticket", number=number)
     try:
         _step(ticket, form.cleaned_data, request.user, clock())
@@ -88,7 +88,7 @@ def _step(ticket: Ticket, values: dict[str, Any], user: Any, now: datetime) -> N
             workflow.assign(ticket, to=None, actor=actor, now=now)
         case "snooze":
             if values["until"] is None:
-                raise workflow.NotAllowed(_("Say until when."))
+                raise workflow.NotAllowed(str(_("Say until when.")))
             zone = ZoneInfo(Client.objects.get(pk=current().one).zone)
             until = datetime.combine(values["until"], time(7), tzinfo=zone)
             workflow.snooze(ticket, until=until, reason=reason, actor=actor, now=now)

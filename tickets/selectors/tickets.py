@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, F, IntegerField, QuerySet, Sum, Value, When
 
 from tickets.models import Finding, StartingPosition, Ticket, TicketGroup
 
@@ -67,21 +67,6 @@ def findings_of(ticket: Ticket) -> QuerySet[Finding]:
     return ticket.findings.exclude(state=Finding.State.GONE).order_by(
         F("impact_day").desc(nulls_last=True), "fingerprint"
     )
-
-
-def by_type() -> list[dict[str, object]]:
-    """Open tickets per type: count, findings, contribution per day."""
-    rows = (
-        living()
-        .values("type")
-        .annotate(
-            count=Count("pk"),
-            findings=Sum("finding_count"),
-            impact=Sum("impact_day"),
-            urgent=Count("pk", filter=Q(severity="S1")),
-        )
-    )
-    return list(rows.order_by("-impact"))
 
 
 def closed_since(since: datetime) -> int:

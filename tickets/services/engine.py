@@ -119,7 +119,7 @@ def _state(detector: Detector, item: Seen, was: Finding | None, streak: int, sta
 def _worse(item: Seen, was: Finding) -> bool:
     if item.amount is None or was.amount is None or item.level is not Level.OPEN:
         return False
-    return abs(item.amount) > abs(was.amount) * WORSE
+    return bool(abs(item.amount) > abs(was.amount) * WORSE)
 
 
 def _fade(detector: Detector, finding: Finding) -> tuple[object, ...] | None:
@@ -144,7 +144,13 @@ def _take_positions(detector: Detector, seen: Iterable[Seen], starting: set[int]
                 sums = money[item.account_id]
                 sums[item.currency] = sums.get(item.currency, Decimal(0)) + item.amount
     rows = [
-        (detector.name, pk, now, count[pk], {currency: str(to_cents(amount, currency)) for currency, amount in money[pk].items()})
+        (
+            detector.name,
+            pk,
+            now,
+            count[pk],
+            {currency: str(to_cents(amount, currency)) for currency, amount in money[pk].items()},
+        )
         for pk in sorted(starting)
     ]
     bulk.upsert(StartingPosition, ("type", "account", "taken_at", "count", "amounts"), rows, ("type", "account"))

@@ -48,7 +48,7 @@ class Base:
         return to_cents(converted.amount / ONE_OFF_DAYS, self.currency) if converted else None
 
     def severity(self, per_day: Decimal | None, deadline_at: datetime | None) -> str:
-        """S1–S4 by contribution per day × urgency; a deadline within a day counts three times, within three days twice."""
+        """S1–S4 by contribution per day × urgency; a deadline within a day counts thrice, within three days twice."""
         score = (per_day or Decimal(0)) * self._urgency(deadline_at)
         for code, severity in (("severity.s1", "S1"), ("severity.s2", "S2"), ("severity.s3", "S3")):
             if score >= self.cuts[code]:

@@ -1,4 +1,4 @@
-"""Jobs are declared beside the function that does the work; from there come the timetable, its limits and its checks."""
+"""Jobs are declared beside the function that does the work; from there come timetable, limits and checks."""
 
 from __future__ import annotations
 

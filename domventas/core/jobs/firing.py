@@ -56,10 +56,15 @@ def _fire_slot(job: declare.Job, slot: datetime, now: datetime) -> int:
 
 def _make_runs(job: declare.Job, members: list[int], slot: datetime, now: datetime) -> list[TaskRun]:
     client = tenancy.current().one
+
+    def lock(member: int) -> str:
+        run = f"{member}:{slot.timestamp():.3f}"
+        return job.lock.format(name=job.name, client=client, account=member, run=run)
+
     runs = [
         TaskRun(
             task=job.name, account_id=member, slot=slot, created_at=now, seen_at=now,
-            lock_key=job.lock.format(name=job.name, client=client, account=member, run=f"{member}:{slot.timestamp():.3f}"),
+            lock_key=lock(member),
         )
         for member in members
     ]  # fmt: skip

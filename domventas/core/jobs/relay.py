@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -99,7 +100,11 @@ def _sweep_client(client: int, now: datetime, backlog: Backlog, counts: dict[str
         unseen: list[int] = []
         for queue in declare.QUEUES:
             tasks = [job.name for job in rows.values() if job.queue == queue]
-            known = {"client": client, "tasks": tasks, "resend": now - timedelta(seconds=settings.JOB_RESEND_AFTER)}
+            known: dict[str, Any] = {
+                "client": client,
+                "tasks": tasks,
+                "resend": now - timedelta(seconds=settings.JOB_RESEND_AFTER),
+            }
             cursor.execute(f"SELECT count(*) FROM core_taskrun r WHERE {WAITING}", known)
             missing = cursor.fetchone()[0] - backlog(queue)
             if missing > 0:

@@ -55,7 +55,15 @@ class Run:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(
-                    STEP, [json.dumps(progress) if progress is not None else None, done, clock(), done, self.id, self.attempt]
+                    STEP,
+                    [
+                        json.dumps(progress) if progress is not None else None,
+                        done,
+                        clock(),
+                        done,
+                        self.id,
+                        self.attempt,
+                    ],
                 )
                 if not cursor.rowcount:
                     raise Superseded(self.id)
@@ -135,13 +143,15 @@ def _work(job: declare.Job, run: Run) -> dict[str, Any] | str:
 
 def _claim(job: declare.Job, client_id: int, run_id: int) -> Run | str:
     """Take the lock, then count the start; committed before the body runs."""
-    known = {"id": run_id, "client": client_id, "now": clock(), "most": settings.JOB_MAX_STARTS}
+    known: dict[str, Any] = {"id": run_id, "client": client_id, "now": clock(), "most": settings.JOB_MAX_STARTS}
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_unlock_all()")  # a lock leaked by the last run would block its key for ever
         cursor.execute("SELECT lock_key, state FROM core_taskrun WHERE id = %(id)s AND client_id = %(client)s", known)
         row = cursor.fetchone()
         if row is None:
-            log.error("%s: no run %s of client %s; is another installation on this broker?", job.name, run_id, client_id)
+            log.error(
+                "%s: no run %s of client %s; is another installation on this broker?", job.name, run_id, client_id
+            )
             return "unknown"
         if row[1] not in ("queued", "running"):
             return "nothing to do"
@@ -172,7 +182,7 @@ def _busy(job: declare.Job, known: dict[str, Any]) -> str:
 
 def _end(job: declare.Job, run: Run, state: str, note: str = "", error: int = 0, delay: float = 0.0) -> str:
     """Record the end, fenced; an error beyond the allowed retries is final."""
-    known = {
+    known: dict[str, Any] = {
         "state": state, "note": note[:500], "error": error, "delay": delay, "most": job.retries, "now": clock(),
         "id": run.id, "client": run.client_id, "attempt": run.attempt,
     }  # fmt: skip
