@@ -28,6 +28,7 @@ class IdentifierInline(TabularInline):
     form = ClientForm
     extra = 0
     fields = ("kind", "channel", "value")
+    ordering = ("kind", "channel", "value")
 
 
 class ListingInline(FactsInline):
@@ -36,6 +37,7 @@ class ListingInline(FactsInline):
     model = Listing
     fields = ("account", "site", "offer_ref", "status", "live_price", "currency", "live_quantity")
     readonly_fields = fields
+    ordering = ("account", "site", "offer_ref")
     tab = True
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from domventas.core.admin import FactsAdmin, FactsInline
 from domventas.core.links import to_raw, to_row
+from domventas.core.money import to_cents
 from marketplaces.records import LineStatus
 from orders.models import Order, OrderCharge, OrderEvent, OrderException, OrderLine
 from orders.selectors import detail, stuck
@@ -56,6 +57,7 @@ class LineInline(FactsInline):
         "shipped_at", "delivered_at", "amounts",
     )  # fmt: skip
     readonly_fields = fields
+    ordering = ("external_id",)
     show_change_link = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
@@ -71,11 +73,7 @@ class LineInline(FactsInline):
     def amounts(self, line: OrderLine) -> str:
         """What the order itself states, signed as seen by us."""
         rows = sorted(line.charges.all(), key=lambda charge: (charge.event != "sale", charge.refund_ref, charge.kind))
-        return format_html_join(
-            "",
-            "<div>{}{} {:.2f} {}</div>",
-            ((_prefix(x), x.kind.replace("_", " "), x.amount, x.currency) for x in rows),
-        )
+        return format_html_join("", "<div>{}</div>", ((_shown(charge),) for charge in rows))
 
 
 class ExceptionInline(FactsInline):
@@ -84,6 +82,7 @@ class ExceptionInline(FactsInline):
     model = OrderException
     fields = ("code", "detail", "seen_at", "resolved_at", "resolved_by")
     readonly_fields = fields
+    ordering = ("code",)
     show_change_link = False
 
 
@@ -151,5 +150,6 @@ _LINKED = {
 }  # fmt: skip
 
 
-def _prefix(charge: OrderCharge) -> str:
-    return "" if charge.event == "sale" else f"{charge.event} {charge.refund_ref}: "
+def _shown(charge: OrderCharge) -> str:
+    refund = "" if charge.event == "sale" else f"{charge.event} {charge.refund_ref}: "
+    return f"{refund}{charge.kind.replace('_', ' ')} {to_cents(charge.amount, charge.currency)} {charge.currency}"

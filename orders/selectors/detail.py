@@ -37,13 +37,21 @@ def order(pk: int) -> Detail:
 
 
 def masked_buyer(order: Order) -> str:
-    """Initials, town and country: "M. M., Hamburg, DE"; a dash when nothing is known or it was purged."""
-    contact = BuyerContact.objects.filter(order=order).first()
-    if contact is None:
-        return "–"
+    """The buyer of an order, masked; a dash when nothing is known."""
+    found = BuyerContact.objects.filter(order=order).first()
+    return masked(found) if found else "–"
+
+
+def masked(contact_row: BuyerContact) -> str:
+    """Initials, town and country: "M. M., Hamburg, DE"; the country alone once the rest was purged."""
+    data = contact(contact_row)
+    initials = " ".join(f"{word[0]}." for word in data.get("name", "").split())
+    return ", ".join(filter(None, [initials, data.get("city", ""), contact_row.country])) or "–"
+
+
+def contact(contact_row: BuyerContact) -> dict[str, str]:
+    """What is stored of a buyer, by field; empty once purged, or when the key is gone."""
     try:
-        data = contact.contact or {}
+        return contact_row.contact or {}
     except Unreadable:
-        data = {}  # the key is gone; the country stands in a column of its own
-    initials = " ".join(f"{word[0]}." for word in str(data.get("name") or "").split())
-    return ", ".join(filter(None, [initials, str(data.get("city") or ""), contact.country])) or "–"
+        return {}
