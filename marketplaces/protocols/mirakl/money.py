@@ -150,11 +150,10 @@ def translate_payouts(page: RawPage, operator: Operator) -> Iterator[Translated]
 
 
 def _payout(row: Row) -> Iterator[Translated]:
-    pay_out = part(row, "pay_out")
+    cycle, pay_out = text(row, "id"), part(row, "pay_out")
     if not pay_out:
         return
     drift: list[Drift] = []
-    cycle = text(row, "id")
     yield PayoutRecord(
         external_id=cycle,
         settlement_ref=cycle,

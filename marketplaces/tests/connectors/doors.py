@@ -1,4 +1,4 @@
-"""Doors for connector tests: an account at some address, with its secrets, tokens and a client that records its calls."""
+"""Doors for connector tests: an account at some address, with secrets, tokens and a client that keeps its calls."""
 
 from __future__ import annotations
 

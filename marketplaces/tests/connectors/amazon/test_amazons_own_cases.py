@@ -1,4 +1,4 @@
-"""The connector against the answers Amazon itself publishes: read by the same client and translators as the real ones."""
+"""The connector against the answers Amazon itself publishes, read by its real client and translators."""
 
 from __future__ import annotations
 
