@@ -19,14 +19,15 @@ from tickets.models import DetectorRun, Ticket
 
 TREND_DAYS = 14
 
-# Gross sales: what buyers pay for what they ordered, tax and shipping included, less discounts; canceled lines left out.
+# Gross sales: what buyers pay for what they ordered, tax and shipping included, less discounts; not what was canceled.
 BY_DAY = """
 SELECT o.account_id, o.currency, o.ordered_on, count(DISTINCT o.id), sum(l.quantity), sum(l.sales)
 FROM orders_order o
 CROSS JOIN LATERAL (
     SELECT sum(li.quantity - coalesce(li.quantity_canceled, 0)) AS quantity,
            sum((SELECT sum(c.amount) FROM orders_ordercharge c
-                WHERE c.client_id = o.client_id AND c.line_id = li.id AND c.event = 'sale' AND c.kind = ANY(%(kinds)s))) AS sales
+                WHERE c.client_id = o.client_id AND c.line_id = li.id AND c.event = 'sale'
+                  AND c.kind = ANY(%(kinds)s))) AS sales
     FROM orders_orderline li
     WHERE li.client_id = o.client_id AND li.order_id = o.id AND li.status NOT IN ('canceled', 'refused')
 ) l

@@ -57,7 +57,7 @@ Backlog = Callable[[str], int]
 
 
 def relay(*, limit: int = 200) -> int:
-    """Hand waiting dispatches of every client to the broker; rolled back when it fails, so each leaves at least once."""
+    """Hand waiting dispatches of every client to the broker; rolled back when it fails: each leaves at least once."""
     sent = 0
     for client in _clients():
         with tenancy.acting_for(client, actor="relay"), transaction.atomic(), connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The wrapper around every job: take the lock, count the start, run, record the end. The row decides, not the message."""
+"""The wrapper around every job: take the lock, count the start, run, record the end: the row decides."""
 
 from __future__ import annotations
 

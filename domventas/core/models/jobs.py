@@ -9,7 +9,7 @@ from domventas.core.models.base import ClientModel
 
 
 class Firing(models.Model):
-    """A slot of a scheduled job that has been fired, so that no second leader fires it again. Global, no business data."""
+    """A slot of a scheduled job that has been fired: no second leader fires it again. Global, no business data."""
 
     task = models.CharField(_("task"), max_length=100)
     slot = models.DateTimeField(_("slot"))
@@ -62,7 +62,9 @@ class TaskRun(ClientModel):
         verbose_name = _("task run")
         verbose_name_plural = _("task runs")
         constraints = [
-            models.UniqueConstraint(fields=["client", "task", "account_id", "slot"], name="taskrun_client_task_slot_uniq")
+            models.UniqueConstraint(
+                fields=["client", "task", "account_id", "slot"], name="taskrun_client_task_slot_uniq"
+            )
         ]
         indexes = [
             models.Index(
