@@ -44,9 +44,10 @@ class Planter:
         self._on_lines("charged_twice", self._entries("sale"), _charge_twice)
         self._on_lines("fee_overcharged", self._entries("sale"), _overcharge)
         self._on_lines("tax_one_cent", self._entries("sale"), _one_cent, expected="tolerated")
-        on_account = self.count // 4
-        self._on_lines("unknown_kind", self._entries("sale"), self._unheard_of, count=self.count - on_account)
-        self._on_accounts(on_account)
+        on_lines = self._on_lines(
+            "unknown_kind", self._entries("sale"), self._unheard_of, count=self.count - self.count // 4
+        )
+        self._on_accounts(self.count - on_lines)
         self._headers()
 
     def _entries(self, event: str) -> list[Entry]:
@@ -66,18 +67,20 @@ class Planter:
 
     def _on_lines(
         self, fault: str, entries: Iterable[Entry], plant: Plant, *, count: int = 0, expected: str = "open"
-    ) -> None:
+    ) -> int:
+        """Plant on so many lines; fewer, where there are fewer lines. Returns how many."""
         free = [e for e in entries if e.line and e.line.ref not in self.used]
         self.rng.shuffle(free)
         done = 0
         for entry in free:
             if done == (count or self.count):
-                return
+                break
             amount = plant(self.rng, entry)
             if entry.line and amount:
                 self.used.add(entry.line.ref)
                 self._note(fault, entry, amount, expected)
                 done += 1
+        return done
 
     def _unheard_of(self, rng: Random, entry: Entry) -> int:
         name = rng.choice(_UNHEARD_OF)
@@ -96,7 +99,7 @@ class Planter:
 
     def _on_accounts(self, count: int) -> None:
         """Rows of the account itself in words nobody has met."""
-        for statement in self.rng.sample(self._seen(), min(count, len(self._seen()))):
+        for statement in self.rng.choices(self._seen(), k=count if self._seen() else 0):
             name, cents = self.rng.choice(_UNHEARD_OF), -self.rng.randrange(900, 9000)
             words = (
                 ("other-transaction", "other-transaction", f"{name} Phase {self.rng.randrange(2, 9)}")

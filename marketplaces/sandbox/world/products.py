@@ -42,7 +42,11 @@ def make_products(seed: int, count: int) -> list[Product]:
     """`count` known articles and one unknown offer for every hundred of them, at least two."""
     rng = Random(f"{seed}:products")
     unknown = max(2, count // 100)
-    return [_product(rng, number, mapped=number < count) for number in range(count + unknown)]
+    products = [_product(rng, number, mapped=True) for number in range(count)]
+    for number in range(unknown):
+        # Among the better sellers (the list is in order of popularity), so that they do get ordered.
+        products.insert(12 + 30 * number, _product(rng, count + number, mapped=False))
+    return products
 
 
 def _product(rng: Random, number: int, *, mapped: bool) -> Product:
