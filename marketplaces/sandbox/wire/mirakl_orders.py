@@ -152,8 +152,8 @@ def _customer(order: Order, state: str) -> dict[str, Any]:
         "lastname": last,
         "locale": "en_AU",
     }
-    if state not in ("WAITING_ACCEPTANCE", "REFUSED"):
-        customer["billing_address"] = customer["shipping_address"] = address
+    is_told = state not in ("WAITING_ACCEPTANCE", "REFUSED")
+    customer["billing_address"] = customer["shipping_address"] = address if is_told else None
     return customer
 
 

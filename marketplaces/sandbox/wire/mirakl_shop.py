@@ -29,9 +29,9 @@ def _offer(state: State, product: Product) -> dict[str, Any]:
     prices = {
         "price": price,
         "unit_origin_price": price,
-        "unit_discount_price": None,
+        "unit_discount_price": price,
         "volume_prices": [
-            {"price": price, "quantity_threshold": 1, "unit_discount_price": None, "unit_origin_price": price}
+            {"price": price, "quantity_threshold": 1, "unit_discount_price": price, "unit_origin_price": price}
         ],
     }
     return {
@@ -47,16 +47,16 @@ def _offer(state: State, product: Product) -> dict[str, Any]:
         "inactivity_reasons": [] if is_on else ["ZERO_QUANTITY"],
         "leadtime_to_ship": 2,
         "logistic_class": {"code": "STD", "label": "Standard"},
-        "max_order_quantity": None,
-        "min_order_quantity": None,
-        "min_quantity_alert": None,
+        "max_order_quantity": 999,
+        "min_order_quantity": 1,
+        "min_quantity_alert": 0,
         "min_shipping_price": 9.9,
         "min_shipping_price_additional": 0,
         "min_shipping_type": "STD",
         "min_shipping_zone": "AU",
         "offer_additional_fields": [],
         "offer_id": product.offer_id,
-        "package_quantity": None,
+        "package_quantity": 1,
         "price": price,
         "price_additional_info": None,
         "product_brand": product.brand,
