@@ -45,14 +45,16 @@ class MiraklSession:
     def offset_page(self, path: str, params: Mapping[str, str], token: str, *, operation: str, rows: str) -> RawPage:
         """A page by offset. The token is `offset/total`: when the total shrank since, rows moved up past the offset.
 
-        Those rows would be missed, so the following page begins as many rows earlier; seeing some twice is harmless.
+        Those rows would be missed, so reading goes on from where they are now; seeing some twice is harmless. It ends,
+        because the total cannot shrink for ever.
         """
         offset, before = _offset(token)
         answer = self.get(path, {**params, "max": str(PAGE), "offset": str(offset)}, operation=operation)
         body = body_of(answer)
         total, got = reading.count(body, "total_count"), len(reading.rows(body.get(rows), rows))
-        following = max(0, offset + got - max(0, before - total)) if before is not None else offset + got
-        is_last = got == 0 or following >= total
+        moved = max(0, before - total) if before is not None else 0
+        following = max(0, offset - moved) if moved else offset + got
+        is_last = not moved and (got == 0 or following >= total)
         return _page(answer, "" if is_last else f"{following}/{total}", f"{operation}-{offset}", self)
 
     def seek_page(self, path: str, params: Mapping[str, str], token: str, limit: int, *, operation: str) -> RawPage:
