@@ -274,8 +274,7 @@ class Connector:
         file = resources.files(self.package) / f"{name}.csv"
         if not file.is_file():
             return []
-        with file.open(encoding="utf-8", newline="") as rows:
-            return list(csv.DictReader(rows))
+        return list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
 
 
 RECORD_OF_FLOW: Mapping[str, type] = {
