@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.admin import FactsAdmin, FactsInline
@@ -24,7 +27,7 @@ class StuckFilter(admin.SimpleListFilter):
     title = _("stuck")
     parameter_name = "stuck"
 
-    def lookups(self, request: HttpRequest, model_admin: FactsAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         """Why an order is stuck."""
         return [(name, str(label)) for name, label in stuck.REASONS.items()]
 
@@ -39,7 +42,7 @@ class StatusFilter(admin.SimpleListFilter):
     title = _("status")
     parameter_name = "status"
 
-    def lookups(self, request: HttpRequest, model_admin: FactsAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         """All statuses."""
         return [(status.value, status.value.replace("_", " ")) for status in LineStatus]
 
@@ -110,7 +113,7 @@ class OrderAdmin(FactsAdmin):
     search_fields = ("external_id", "alias", "lines__external_id", "lines__seller_sku", "lines__sku__code")
     fields = (
         "external_id", "alias", "account", "site", "status", "fulfillment", "is_business", "currency", "stated_total",
-        "computed_total", "ordered_at", "source_updated_at", "ship_by", "buyer", "raw_link",
+        "computed_total", "ordered_at", "source_updated_at", "ship_by", "buyer", "raw_link", "page_link",
     )  # fmt: skip
     readonly_fields = fields
     inlines = (LineInline, ExceptionInline, EventInline)
@@ -118,7 +121,7 @@ class OrderAdmin(FactsAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Also the filters by which neighbors link here."""
-        return lookup in _LINKED or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]  # Django's own default is None
+        return lookup in _LINKED or super().lookup_allowed(lookup, value, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         """Each order once, also when a neighbor's link filters by its lines."""
@@ -133,6 +136,11 @@ class OrderAdmin(FactsAdmin):
     def raw_link(self, order: Order) -> str:
         """What the marketplace said."""
         return to_raw(order.raw_id, _("raw document"))
+
+    @admin.display(description=_("page"))
+    def page_link(self, order: Order) -> str:
+        """The order with its money and tickets."""
+        return format_html('<a href="{}">{}</a>', reverse("orders:order", args=[order.pk]), _("money and tickets"))
 
     @admin.action(description=_("Mark what is odd as seen to"), permissions=["resolve"])
     def resolve_exceptions(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:

@@ -23,16 +23,16 @@ class OrdersOfOwnBrands(OwnRows):
         super().__init__()
         self.column = F(column)
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         """Filled in when the query is written, like all walls of the managers."""
         brands = list(tenancy.current().brands)
         if not brands:
-            return "true", []
+            return "true", ()
         sql, params = compiler.compile(self.column)
         lines: Any = apps.get_model("orders", "OrderLine")
         inner = models.QuerySet(lines).filter(OwnRows(), sku__product__brand__in=brands).values("order").query
         inner_sql, inner_params = inner.get_compiler(connection=connection).as_sql()
-        return f"{sql} IN ({inner_sql})", [*params, *inner_params]
+        return f"{sql} IN ({inner_sql})", (*params, *inner_params)
 
 
 class OrderManager(ClientManager[M]):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import chain
 from typing import Any, Final
 
 from domventas.core.money import is_currency, to_cents
@@ -69,8 +70,8 @@ def _line_problem(line: OrderLineRecord) -> str:
     refunds = [refund.external_id for refund in line.refunds]
     if len(set(refunds)) != len(refunds) or any(len(ref) > 120 for ref in refunds):
         return f"Line {line.external_id} has two refunds of one id, or an id longer than 120 characters."
-    amounts = [charge.amount for part in (line, *line.refunds) for charge in part.charges]
-    if not all(amount.is_finite() for amount in amounts):
+    parts = chain(line.charges, *(refund.charges for refund in line.refunds))
+    if not all(charge.amount.is_finite() for charge in parts):
         return f"Line {line.external_id} has a charge that is no amount."
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 
@@ -38,7 +38,7 @@ def release(*, account_id: int, offer_refs: Sequence[str], sku_id: int, actor: s
 
     Returns: how many lines were released; their `changed_at` moves, so that their money is computed.
     """
-    parameters = {
+    parameters: dict[str, Any] = {
         "client": current().one,
         "account": account_id,
         "offers": list(offer_refs),

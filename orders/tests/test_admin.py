@@ -110,3 +110,32 @@ def test_the_list_of_orders_asks_the_same_number_of_queries_for_two_and_for_twen
     with acting_for(client_dv):
         ingest(loaded.account, [order(n) for n in range(3, 21)], now=NOW)
     assert queries() == few
+
+
+def test_the_orders_page_shows_lines_events_and_what_other_apps_add(loaded: Shop, client_dv: Any) -> None:
+    with acting_for(client_dv):
+        pk = Order.objects.get().pk
+    page = browser(client_dv, "finance").get(f"/c/dom-ventas{reverse('orders:order', args=[pk])}")
+    words = page.content.decode()
+    assert page.status_code == 200
+    for shown in ("O1", "L1", "unknown offer", "M. M., Hamburg, DE", "held", "corvo 1"):
+        assert shown in words, shown
+    assert "Moritz" not in words
+    assert browser(client_dv, "ops").get(f"/c/dom-ventas{reverse('orders:order', args=[pk + 1])}").status_code == 404
+
+
+def test_the_orders_page_asks_the_same_number_of_queries_for_two_and_for_twenty_lines(
+    shop: Shop, client_dv: Any
+) -> None:
+    few, many = order(1, lines=(line(1), line(2))), order(2, lines=tuple(line(n) for n in range(20)))
+    ingest(shop.account, [few, many], now=NOW)
+    keys = dict(Order.objects.values_list("external_id", "pk"))
+    staff = browser(client_dv, "ops")
+
+    def queries(name: str) -> int:
+        with CaptureQueriesContext(connection) as asked:
+            assert staff.get(f"/c/dom-ventas{reverse('orders:order', args=[keys[name]])}").status_code == 200
+        return len(asked)
+
+    queries("O1")
+    assert queries("O1") == queries("O2")

@@ -67,7 +67,7 @@ def test_a_new_order_is_stored_with_its_line_charges_and_day(shop: Shop) -> None
     }
 
 
-@pytest.mark.parametrize("arrival", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("arrival", list(permutations(range(3))), ids=str)
 def test_the_newest_state_wins_in_every_order_of_arrival(shop: Shop, arrival: tuple[int, ...]) -> None:
     for index in arrival:
         ingest(shop.account, [STATES[index]], now=NOW)
@@ -76,7 +76,7 @@ def test_the_newest_state_wins_in_every_order_of_arrival(shop: Shop, arrival: tu
     assert Order.objects.get().source_updated_at == STATES[2].updated_at
 
 
-@pytest.mark.parametrize("arrival", permutations(range(3)), ids=str)
+@pytest.mark.parametrize("arrival", list(permutations(range(3))), ids=str)
 def test_doubles_within_a_page_collapse_to_the_newest(shop: Shop, arrival: tuple[int, ...]) -> None:
     done = ingest(shop.account, [STATES[index] for index in arrival], now=NOW)
     assert (done.seen, Order.objects.count()) == (3, 1)

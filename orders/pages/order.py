@@ -1,0 +1,28 @@
+"""One order in one window: its lines and amounts, what became of it, and what other apps know of it."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_GET
+
+from domventas.core import panels
+from domventas.core.pages import page
+from orders.models import Order
+from orders.selectors import detail
+
+
+@require_GET
+@permission_required("orders.view_order", raise_exception=True)
+def show(request: HttpRequest, pk: int) -> HttpResponse:
+    """Draw the order; apps above put their panels on `orders.order`, whose subject is the Order."""
+    try:
+        found = detail.order(pk)
+    except Order.DoesNotExist:
+        raise Http404 from None
+    parts = [
+        (drawn.panel, render_to_string(drawn.panel.template, dict(drawn.data), request))
+        for drawn in panels.draw(request, "orders.order", found.order)
+    ]
+    return page(request, "orders/order.html", {"title": found.order.external_id, "detail": found, "parts": parts})

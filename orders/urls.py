@@ -1,0 +1,10 @@
+"""Addresses of the order pages; the list of orders is the admin's."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from orders.pages import order
+
+app_name = "orders"
+urlpatterns = [path("orders/<int:pk>/", order.show, name="order")]
