@@ -120,9 +120,7 @@ def scheduled(
         _check(job)
         DECLARED[name] = job
 
-        @shared_task(
-            name=name, queue=queue, soft_time_limit=job.soft, time_limit=job.hard, typing=False, ignore_result=True
-        )
+        @shared_task(name=name, soft_time_limit=job.soft, time_limit=job.hard, typing=False, ignore_result=True)
         def task(client_id: int, run_id: int) -> str:
             from domventas.core.jobs.runner import execute
 

@@ -58,7 +58,7 @@ Backlog = Callable[[str], int]
 
 def relay(*, limit: int = 200) -> int:
     """Hand waiting dispatches of every client to the broker; rolled back when it fails: each leaves at least once."""
-    sent = 0
+    sent, rows = 0, declare.rows()
     for client in _clients():
         with tenancy.acting_for(client, actor="relay"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(TAKE, {"client": client, "limit": limit})
@@ -68,7 +68,7 @@ def relay(*, limit: int = 200) -> int:
             cursor.execute(SENT, {"client": client, "ids": ids, "now": clock()})
             for run_id, row in cursor.fetchall():
                 task = declare.TASKS[declare.declaration_of(row)]
-                task.apply_async((client, run_id), retry=False)
+                task.apply_async((client, run_id), queue=rows[row].queue, retry=False)
             sent += len(ids)
     return sent
 

@@ -26,7 +26,10 @@ class Changes:
 def sync() -> Changes:
     """Create, update and disable rows; a second run changes nothing."""
     changes = Changes()
-    have = {row.name: row for row in PeriodicTask.objects.select_for_update().select_related("crontab").order_by("pk")}
+    have = {
+        row.name: row
+        for row in PeriodicTask.objects.select_for_update(of=("self",)).select_related("crontab").order_by("pk")
+    }
     schedules = _schedules({job.cadence for job in declare.rows().values()})
     fresh: list[PeriodicTask] = []
     for name, job in declare.rows().items():
