@@ -11,20 +11,12 @@ from typing import Final
 from django.db import connection, transaction
 
 from domventas.core import crypto, partitions, tenancy
-from domventas.core.errors import DomventasError
 from marketplaces.models import Account, RawDocument
 from marketplaces.port import Flow, RawPage
-from marketplaces.registry import connectors
-from marketplaces.services.redact import blank
+from marketplaces.selectors.raw import without_people
 
 #: Answers with personal data keep it no longer than this.
 PERSONAL_DATA_KEPT: Final = timedelta(days=30)
-
-
-class NoSuchDocument(DomventasError):
-    """The raw document is not there: never was, or its month was dropped."""
-
-    message = "This raw document is no longer kept."
 
 
 def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now: datetime) -> int:
@@ -66,32 +58,6 @@ def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now:
     return document.pk
 
 
-def read(raw_id: int) -> RawPage:
-    """A kept answer as the translator gets it, decrypted. Raises: NoSuchDocument."""
-    document = RawDocument.objects.filter(pk=raw_id).first()
-    if document is None:
-        raise NoSuchDocument(detail=f"raw document {raw_id}")
-    return page_of(document)
-
-
-def page_of(document: RawDocument) -> RawPage:
-    """The page a row holds, decrypted and unpacked. Raises: core.crypto.Unreadable."""
-    return RawPage(
-        body=body_of(document),
-        content_type=document.content_type,
-        context=document.context,
-        name=document.name,
-    )
-
-
-def body_of(document: RawDocument) -> bytes:
-    """The bytes as they came, or as the removal of personal data left them."""
-    packed = bytes(document.body)
-    if document.is_encrypted:
-        packed = crypto.decrypt(packed.decode(), client=tenancy.current().one)
-    return zlib.decompress(packed)
-
-
 def purge(*, now: datetime, limit: int = 500) -> int:
     """Remove personal data from documents whose day has come; returns how many. Hash and name stay.
 
@@ -101,24 +67,12 @@ def purge(*, now: datetime, limit: int = 500) -> int:
     done = 0
     for document in due:
         with transaction.atomic():
-            body = _without_people(document)
+            body = without_people(document)
             RawDocument.objects.filter(pk=document.pk).update(
                 body=_packed(body, client=None), is_encrypted=False, redacted_at=now
             )
         done += 1
     return done
-
-
-def _without_people(document: RawDocument) -> bytes:
-    account = Account.objects.get(pk=document.account_id)
-    connector = connectors.get(account.channel)
-    flow = connector.flows.get(document.flow) if connector else None
-    if flow is None:
-        return b""
-    try:
-        return blank(body_of(document), flow.pii_paths)
-    except ValueError:
-        return b""
 
 
 def _key(flow_name: str, sha: str, context: dict[str, str]) -> str:

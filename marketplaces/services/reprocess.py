@@ -14,7 +14,8 @@ from marketplaces.loaders import LoadRun
 from marketplaces.models import Account, RawDocument, Stream
 from marketplaces.registry import connectors
 from marketplaces.selectors.gaps import stored_by_day
-from marketplaces.services import days, raw, streams
+from marketplaces.selectors.raw import page_of
+from marketplaces.services import days, streams
 from marketplaces.services.claims import Claim, claim
 from marketplaces.services.pages import Intake
 from marketplaces.services.sync import flows_of
@@ -99,7 +100,7 @@ def _document(intake: Intake, document: RawDocument, total: Reprocessed, *, told
     before = intake.tally.records, intake.tally.written, intake.tally.quarantined
     total.documents += 1
     try:
-        page = raw.page_of(document)
+        page = page_of(document)
         with transaction.atomic(), connection.cursor() as cursor:
             intake.claim.checkpoint(cursor, window=intake.claim.window, token=intake.claim.token)
             intake.load(page, run)
