@@ -81,12 +81,13 @@ def _read(reader: Reader) -> None:
     except (Superseded, SoftTimeLimitExceeded, OperationalError, InterfaceError):
         raise
     except (Throttled, NotReady) as error:
+        result.error_kind = streams.kind_of(error)
         result.state, result.retry_after = "waiting", error.after
         result.error = streams.failed(reader.account, reader.held, error, now=reader.now)
     except Exception as error:
         if not isinstance(error, Refused | Unavailable | Malformed | Unauthorized):
             log.exception("%s %s failed", reader.account.code, reader.stream.flow)
-        result.state = "failed"
+        result.state, result.error_kind = "failed", streams.kind_of(error)
         result.error = streams.failed(reader.account, reader.held, error, now=reader.now)
         reader.close_log(error=result.error)
     else:

@@ -39,6 +39,7 @@ class Pulled:
     gaps: int = 0
     state: str = "done"
     error: str = ""
+    error_kind: str = ""
     retry_after: timedelta | None = None
 
 
@@ -150,8 +151,11 @@ class Reader:
         raise AssertionError("unreachable")
 
     def open_log(self, span: Span, reason: str) -> None:
-        """Note that a window is being read."""
-        self.log = SyncWindow.objects.create(stream=self.stream, window=span, reason=reason, started_at=self.now)
+        """Note that a window is being read, or is again after somebody stopped in it."""
+        broken_off = SyncWindow.objects.filter(stream=self.stream, status=SyncWindow.Status.RUNNING)
+        self.log = broken_off.filter(window=span).order_by("pk").last() if reason == "resumed" else None
+        if self.log is None:
+            self.log = SyncWindow.objects.create(stream=self.stream, window=span, reason=reason, started_at=self.now)
 
     def close_log(self, *, error: str = "") -> None:
         """Note how the window ended."""

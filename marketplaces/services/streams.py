@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
 
+from domventas.core.errors import DomventasError
 from marketplaces.errors import BorderError, Throttled, Unauthorized
 from marketplaces.models import Account, Stream
 from marketplaces.registry import connectors
-from marketplaces.services.claims import Claim
+from marketplaces.services.claims import Claim, claim
 
-#: Our words for errors that are not the marketplace's.
-OWN_FAULT = "own"
+#: The kind of errors that are not the marketplace's.
+OWN_FAULT: Final = "own"
+#: Kinds of errors that another try may heal.
+MAY_HEAL: Final = frozenset({"unavailable", OWN_FAULT})
 
 
 def ensure(account: Account) -> list[Stream]:
@@ -51,8 +54,7 @@ def failed(account: Account, claim: Claim, error: Exception, *, now: datetime) -
 
     Being asked to slow down is no failure.
     """
-    words = in_words(error)
-    kind = type(error).__name__.lower() if isinstance(error, BorderError) else OWN_FAULT
+    words, kind = in_words(error), kind_of(error)
     counts = not isinstance(error, Throttled)
     _tell(
         claim,
@@ -65,10 +67,26 @@ def failed(account: Account, claim: Claim, error: Exception, *, now: datetime) -
     return words
 
 
+def kind_of(error: Exception) -> str:
+    """`throttled`, `unavailable`, `unauthorized`, `refused`, `malformed`, `notready` or `own`."""
+    return type(error).__name__.lower() if isinstance(error, BorderError) else OWN_FAULT
+
+
+def reread(stream: Stream, *, since: datetime, now: datetime) -> None:
+    """Let everything from `since` on count as unread, so that the next reading asks for it again.
+
+    Raises: Busy: the stream is being read just now.
+    """
+    with claim(stream, now=now) as held, transaction.atomic(), connection.cursor() as cursor:
+        held.uncover(cursor, [(since, max(now, since))])
+
+
 def in_words(error: Exception) -> str:
     """What happened, for an operations person; our own faults are named as ours."""
     if isinstance(error, BorderError):
         return str(error)[:500]
+    if isinstance(error, DomventasError):
+        return error.message[:500]
     return f"Our own program failed at this answer: {type(error).__name__}: {error}"[:500]
 
 

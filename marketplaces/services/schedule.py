@@ -1,0 +1,45 @@
+"""Which job of the timetable reads which flow, and asking for one run outside of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from domventas.core.jobs import firing
+from domventas.core.models import TaskRun
+from marketplaces.models import Account, Stream
+from marketplaces.registry import connectors
+
+#: Flow → name of its job before the marketplace's own name.
+JOBS: Final = {
+    "orders": "orders.pull",
+    "offers": "offers.snapshot",
+    "settlements": "settlements.pull",
+    "transactions": "finance.transactions",
+    "payouts": "payouts.pull",
+}
+
+
+def rows(flow: str) -> list[tuple[str, str]]:
+    """(marketplace, cadence) of every marketplace that has this flow."""
+    return [(name, connector.flows[flow].cadence) for name, connector in connectors.items() if flow in connector.flows]
+
+
+def report_rows() -> list[tuple[str, str]]:
+    """Marketplaces with asynchronous reports; the cadence is the job's own."""
+    return [(name, "") for name, connector in connectors.items() if any(f.reports for f in connector.flows.values())]
+
+
+def members(channel: str) -> list[int]:
+    """The acting client's accounts at a marketplace that may be read."""
+    return list(
+        Account.objects.filter(channel=channel, status=Account.Status.ACTIVE)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def run_now(stream: Stream, *, now: datetime) -> TaskRun:
+    """Ask for one reading of a stream outside the timetable."""
+    row = f"{JOBS[stream.flow]}.{stream.account.channel}"
+    return firing.enqueue(row, account_id=stream.account_id, now=now)

@@ -1,0 +1,96 @@
+"""The timetable's readings: each flow of each marketplace by itself, so that one failing holds up no other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from django.utils.timezone import now as clock
+
+from domventas.core.errors import DomventasError
+from domventas.core.jobs import Run, Scope, scheduled
+from domventas.core.jobs.runner import Retry
+from marketplaces.models import Account
+from marketplaces.registry import connectors
+from marketplaces.services import gaps, raw, schedule, streams
+from marketplaces.services.pull import pull_stream
+
+
+class ReadingFailed(DomventasError):
+    """A reading failed in a way that another try may heal."""
+
+    message = "A marketplace could not be read."
+
+
+def _scope(flow: str) -> Scope:
+    return Scope(name=flow, members=schedule.members, rows=partial(schedule.rows, flow))
+
+
+def _pull(run: Run, flow: str) -> None:
+    """Read one flow of the run's account; a stream that has to wait comes back by itself."""
+    account = Account.objects.get(pk=run.account_id)
+    result = pull_stream(account, flow, now=clock(), step=run.step)
+    if result.state == "waiting" and result.error and result.retry_after is not None:
+        raise Retry(result.retry_after.total_seconds(), note=result.error)
+    if result.state == "failed" and result.error_kind in streams.MAY_HEAL:
+        raise ReadingFailed(result.error)
+
+
+@scheduled("orders.pull.{channel}", "*/5 * * * *", soft=900, retries=3, needs="orders", scope=_scope("orders"))
+def pull_orders(run: Run) -> None:
+    """Orders that changed, with their lines and what they say about money."""
+    _pull(run, "orders")
+
+
+@scheduled("offers.snapshot.{channel}", "15 */4 * * *", soft=900, retries=3, needs="offers", scope=_scope("offers"))
+def pull_offers(run: Run) -> None:
+    """What the marketplace offers now: status, price, quantity."""
+    _pull(run, "offers")
+
+
+@scheduled(
+    "settlements.pull.{channel}", "40 5 * * *", soft=1800, retries=3, needs="settlements", scope=_scope("settlements")
+)
+def pull_settlements(run: Run) -> None:
+    """Statements of what was paid."""
+    _pull(run, "settlements")
+
+
+@scheduled(
+    "finance.transactions.{channel}", "20 */4 * * *", soft=900, retries=3, needs="transactions",
+    scope=_scope("transactions"),
+)  # fmt: skip
+def pull_transactions(run: Run) -> None:
+    """Money booked but not settled yet."""
+    _pull(run, "transactions")
+
+
+@scheduled("payouts.pull.{channel}", "50 5 * * *", soft=900, retries=3, needs="payouts", scope=_scope("payouts"))
+def pull_payouts(run: Run) -> None:
+    """Transfers to the bank, where a marketplace lists them."""
+    _pull(run, "payouts")
+
+
+@scheduled(
+    "ingest.{channel}.reports_poll", "*/2 * * * *", queue="reports", soft=600, retries=3,
+    freshness=timedelta(minutes=10), scope=Scope(name="reports", members=schedule.members, rows=schedule.report_rows),
+)  # fmt: skip
+def poll_reports(run: Run) -> None:
+    """Looks after the asynchronous reports under way; downloads what is ready."""
+    account = Account.objects.get(pk=run.account_id)
+    for name, flow in connectors[account.channel].flows.items():
+        if flow.reports is not None:
+            pull_stream(account, name, now=clock(), start=False, step=run.step)
+
+
+@scheduled("ingest.gap_scan", "7 * * * *", soft=600, freshness=timedelta(hours=3))
+def scan_gaps(run: Run) -> None:
+    """Names what is missing and lets the next reading ask for it."""
+    gaps.scan(Account.objects.filter(channel__in=list(connectors)), now=clock())
+
+
+@scheduled("platform.retention", "30 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26))
+def remove_personal_data(run: Run) -> None:
+    """Raw documents lose their personal data when its time is over."""
+    while raw.purge(now=clock()):
+        pass
