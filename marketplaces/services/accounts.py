@@ -60,6 +60,18 @@ def create_account(
     return account
 
 
+def change_account(account: Account, *, sites: Iterable[str], secrets: Mapping[str, str], now: datetime) -> None:
+    """Keep what a person changed: name and first day as they stand on `account`, its sites, and new secrets if any.
+
+    Raises: Refused: see `set_sites` and `set_secrets`.
+    """
+    with transaction.atomic():
+        account.save(update_fields=["name", "cutover_on"])
+        set_sites(account, sites)
+        if secrets:
+            set_secrets(account, secrets, now=now)
+
+
 def set_sites(account: Account, codes: Iterable[str]) -> None:
     """Sell on exactly these sites; others are switched off, their history stays.
 
