@@ -16,13 +16,14 @@ class Command(BaseCommand):
     """Serve the seeded world over HTTP; the first line printed is `sandbox ready <url>`."""
 
     help = "Serve the marketplaces' APIs from one seeded world on a local port until stopped."
-    requires_system_checks: list[str] = []  # noqa: RUF012 (Django reads it as a plain attribute)
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--faults", default="payment", choices=PLANS)
-        parser.add_argument("--days", type=int, default=100, help="days of history before now")
+        days = "days of history before now; Amazon shows settlements of the last 90"
+        parser.add_argument("--days", type=int, default=100, help=days)
         parser.add_argument("--skus", type=int, default=240)
         parser.add_argument("--orders", type=int, default=12_000, help="orders in the history")
         parser.add_argument("--now", help="ISO time; pins the clock. Default: today 00:00 UTC, and the clock runs")

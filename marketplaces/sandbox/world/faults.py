@@ -13,6 +13,8 @@ from .places import ACCOUNTS, half_up
 
 PLANS = ("payment", "none")
 _LONG_AGO = timedelta(days=40)
+# Amazon shows statements for 90 days: nothing is planted where nobody can look.
+_SHOWN = timedelta(days=88)
 _UNHEARD_OF = (
     "Pallet Rewrap Levy",
     "Quiet Hours Handling",
@@ -55,11 +57,14 @@ class Planter:
         return [
             entry
             for statement in self.statements.values()
-            if statement.issued_at <= self.world.now and not statement.is_withheld
+            if self._is_shown(statement) and not statement.is_withheld
             for entry in statement.entries
             if entry.event == event and entry.line and entry.line.product.mapped
             if (event == "refund") == bool(entry.refund) and (event == "refund" or not entry.line.refund)
         ]
+
+    def _is_shown(self, statement: Statement) -> bool:
+        return self.world.now - _SHOWN <= statement.issued_at <= self.world.now
 
     def _old_sales(self) -> list[Entry]:
         limit = self.world.now - _LONG_AGO - timedelta(hours=6)
@@ -113,11 +118,11 @@ class Planter:
         return [
             s
             for s in self.statements.values()
-            if s.issued_at <= self.world.now and not s.is_withheld and not s.corrected_at and s.entries
+            if self._is_shown(s) and not s.is_withheld and not s.corrected_at and s.entries
         ]
 
     def _headers(self) -> None:
-        seen = [s for s in self._seen() if s.start >= self.world.now - timedelta(days=self.world.days)]
+        seen = self._seen()
         for statement in self.rng.sample(seen, min(self.count, len(seen))):
             statement.header_delta = self.rng.choice((-1, 1)) * self.rng.randrange(50, 3000)
             self._note_row("header_mismatch", statement, statement.header_delta, "open", {}, statement.issued_at)
