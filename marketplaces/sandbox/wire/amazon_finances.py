@@ -53,10 +53,7 @@ def list_transactions(state: State, account: Account, request: Request) -> Respo
     if isinstance(question, Response):
         return question
     as_of = datetime.fromisoformat(question["as_of"])
-    found = sorted(
-        (t for t in _transactions(state, account, as_of) if _matches(t, question, as_of)),
-        key=lambda t: (t.posted(as_of), t.first.ref),
-    )
+    found = state.kept(account.code, question, lambda: _matching(state, account, question, as_of))
     first = int(question["first"])
     page = found[first : first + _PAGE]
     ends = {s.ref: s.end for s in state.world.statements[account.code]}
@@ -64,6 +61,11 @@ def list_transactions(state: State, account: Account, request: Request) -> Respo
     if first + _PAGE < len(found):
         payload["nextToken"] = seal({**question, "first": first + _PAGE})
     return json_response({"payload": payload})
+
+
+def _matching(state: State, account: Account, question: dict[str, Any], as_of: datetime) -> list[_Transaction]:
+    found = [t for t in _transactions(state, account, as_of) if _matches(t, question, as_of)]
+    return sorted(found, key=lambda t: (t.posted(as_of), t.first.ref))
 
 
 def _question(state: State, request: Request) -> dict[str, Any] | Response:

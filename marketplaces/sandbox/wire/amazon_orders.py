@@ -23,7 +23,7 @@ def search_orders(state: State, account: Account, request: Request) -> Response:
     question = _continued(state, request) if request.one("paginationToken") else _asked(state, request)
     if isinstance(question, Response):
         return question
-    found = _matching(state, account, question)
+    found = state.kept(account.code, question, lambda: _matching(state, account, question))
     first, size = int(question["first"]), int(question["size"])
     page = found[max(0, first - question["back"]) : first + size - question["back"]]
     following = first + size - question["back"]

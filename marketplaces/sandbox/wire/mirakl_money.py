@@ -89,7 +89,12 @@ def list_transaction_lines(state: State, account: Account, request: Request) -> 
     """TL02: newest first unless asked otherwise."""
     question = seek_question(state, request, _TL_FILTERS, _MOST_LINES)
     as_of = datetime.fromisoformat(question["as_of"])
-    filters = question["filters"]
+    found = state.kept(account.code, question, lambda: _matching(state, account, question["filters"], as_of))
+    return seek_page(question, found, lambda line: _line_view(line, as_of))
+
+
+def _matching(state: State, account: Account, filters: dict[str, list[str]], as_of: datetime) -> list[_Line]:
+    """Lines of a question in the order it asks for."""
     found = [line for line in _lines(state, account, as_of) if _wanted(line, filters, as_of)]
     by_update = filters["sort"][:1] == ["lastUpdated"]
     is_ascending = "asc" in (word.lower() for word in [*filters["order"], *filters["sort"][1:]])
@@ -101,7 +106,7 @@ def list_transaction_lines(state: State, account: Account, request: Request) -> 
         ),
         reverse=not is_ascending,
     )
-    return seek_page(question, found, lambda line: _line_view(line, as_of))
+    return found
 
 
 def _wanted(line: _Line, filters: dict[str, list[str]], as_of: datetime) -> bool:

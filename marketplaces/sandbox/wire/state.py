@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
 
 from ..world.model import Order, World
 from .limits import Buckets
+
+_T = TypeVar("_T")
+_KEPT_ANSWERS = 24
 
 
 class Clock:
@@ -56,6 +60,20 @@ class State:
     reports: dict[str, AskedReport] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     _by_ref: dict[str, dict[str, Order]] = field(default_factory=dict)
+    _kept: dict[str, Any] = field(default_factory=dict)
+
+    def kept(self, account: str, question: dict[str, Any], find: Callable[[], _T]) -> _T:
+        """The answer to a question, found once for all its pages: the question names its time, the world stays."""
+        key = f"{account}:{sorted((k, str(v)) for k, v in question.items() if k not in ('first', 'back'))}"
+        with self.lock:
+            if key in self._kept:
+                return cast(_T, self._kept[key])
+        found = find()
+        with self.lock:
+            while len(self._kept) >= _KEPT_ANSWERS:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = found
+        return found
 
     def order(self, account: str, ref: str) -> Order | None:
         """An order of the account by its reference, if the clock already knows it."""
