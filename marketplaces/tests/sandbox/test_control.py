@@ -117,14 +117,12 @@ def test_the_package_imports_without_django_and_connectors() -> None:
 
 def test_the_command_says_where_it_listens_and_stops_when_told() -> None:
     arguments = ["--orders", "30", "--days", "30", "--seed", "7", "--now", "2026-11-21T00:00:00Z"]
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "sandbox", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout
-        first = process.stdout.readline().split()
-        assert first[:2] == ["sandbox", "ready"]
-        assert call(f"{first[2]}/__sandbox/world").data["seed"] == 7
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    command = [sys.executable, "manage.py", "sandbox", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            first = process.stdout.readline().split()
+            assert first[:2] == ["sandbox", "ready"]
+            assert call(f"{first[2]}/__sandbox/world").data["seed"] == 7
+        finally:
+            process.terminate()
