@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ SETTLEMENTS = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2"
 LISTINGS = "GET_MERCHANT_LISTINGS_ALL_DATA"
 
 
-def all_orders(ask: Call, query: dict[str, str]) -> list[dict[str, str]]:
+def all_orders(ask: Call, query: dict[str, str]) -> list[dict[str, Any]]:
     found, token = [], None
     while True:
         reply = ask(ORDERS, {**query, **({"paginationToken": token} if token else {})})
@@ -146,8 +147,8 @@ def test_an_orders_proceeds_sum_to_what_the_buyer_pays(eu: Call, us: Call) -> No
         for order in all_orders(ask, {"createdAfter": "2026-09-20T00:00:00Z", "includedData": "PROCEEDS"}):
             if "proceeds" not in order:
                 continue
-            total = Decimal(order["proceeds"]["grandTotal"]["amount"])  # type: ignore[index]  # open JSON
-            items = [i["proceeds"] for i in order["orderItems"] if "proceeds" in i]  # type: ignore[index,union-attr]
+            total = Decimal(order["proceeds"]["grandTotal"]["amount"])
+            items = [i["proceeds"] for i in order["orderItems"] if "proceeds" in i]
             assert total == sum(Decimal(i["proceedsTotal"]["amount"]) for i in items)
             assert total == sum(Decimal(b["subtotal"]["amount"]) for i in items for b in i["breakdowns"])
 
@@ -287,8 +288,8 @@ def test_listings_are_made_on_request(sandbox: Sandbox) -> None:
     assert {row["status"] for row in rows} == {"Active", "Inactive"}
 
 
-def transactions(ask: Call, query: dict[str, str]) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
+def transactions(ask: Call, query: dict[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     token = None
     while True:
         reply = ask("/finances/2024-06-19/transactions", {**query, **({"nextToken": token} if token else {})})
@@ -311,21 +312,21 @@ def test_money_is_deferred_until_a_week_after_delivery(sandbox: Sandbox) -> None
     sandbox.set_clock(entry.at - timedelta(minutes=10))
     (deferred,) = transactions(ask, query)
     assert deferred["transactionStatus"] == "DEFERRED"
-    assert deferred["contexts"][0]["deferralReason"] == "DD7"  # type: ignore[index]  # open JSON
+    assert deferred["contexts"][0]["deferralReason"] == "DD7"
     sandbox.set_clock(entry.at + timedelta(days=9))
     sale = next(t for t in transactions(ask, query) if t["transactionType"] == "Shipment")
     assert sale["transactionStatus"] == "DEFERRED_RELEASED"
     assert sale["transactionId"] == deferred["transactionId"]
-    names = {r["relatedIdentifierName"] for r in sale["relatedIdentifiers"]}  # type: ignore[attr-defined]
+    names = {r["relatedIdentifierName"] for r in sale["relatedIdentifiers"]}
     assert {"ORDER_ID", "SETTLEMENT_ID"} <= names
 
 
 def test_transactions_sum_to_the_sales_and_refunds_of_their_settlement(small_sandbox: Sandbox, eu: Call) -> None:
     statement = next(s for s in small_sandbox.state.world.statements["amazon-eu"] if s.start > NOW - timedelta(days=30))
     paid = sum(
-        Decimal(str(t["totalAmount"]["currencyAmount"]))  # type: ignore[index]  # open JSON
+        Decimal(str(t["totalAmount"]["currencyAmount"]))
         for t in transactions(eu, {"postedAfter": "2026-09-01T00:00:00Z"})
-        if any(r["relatedIdentifierValue"] == statement.ref for r in t["relatedIdentifiers"])  # type: ignore[attr-defined]
+        if any(r["relatedIdentifierValue"] == statement.ref for r in t["relatedIdentifiers"])
     )
     booked = sum(entry.total for entry in statement.entries if entry.event != "account")
     assert booked and paid == Decimal(booked) / 100

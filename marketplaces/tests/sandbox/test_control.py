@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from marketplaces.sandbox.server import Sandbox, start
-from marketplaces.sandbox.wire.http import Handler, Request, Response
+from marketplaces.sandbox.wire.http import Handler, Request, Response, Wrapper
 
 from .conftest import NOW, amazon_of, bunnings_of, call
 
@@ -74,7 +74,7 @@ def test_wrappers_go_round_every_request() -> None:
     """Faults of the transport come in here, outermost first."""
     passed = []
 
-    def noting(name: str) -> object:
+    def noting(name: str) -> Wrapper:
         def wrap(handler: Handler) -> Handler:
             def handle(request: Request) -> Response:
                 passed.append(name)
@@ -84,7 +84,7 @@ def test_wrappers_go_round_every_request() -> None:
 
         return wrap
 
-    with start(orders=20, days=30, now=NOW, faults="none", wrappers=[noting("outer"), noting("inner")]) as sandbox:  # type: ignore[list-item]  # built by a plain function
+    with start(orders=20, days=30, now=NOW, faults="none", wrappers=[noting("outer"), noting("inner")]) as sandbox:
         assert call(f"{sandbox.url}/__sandbox/world").status == 200
     assert passed == ["outer", "inner"]
 
