@@ -8,4 +8,4 @@ account_created = Signal()
 """An account was made. Arguments: account, now."""
 
 listing_changed = Signal()
-"""An offer got its SKU. Arguments: account, offer_ref, sku_id, now."""
+"""Offers got their SKU, or came up (sku_id None). Arguments: account, offer_refs, sku_id, actor (who mapped), now."""

@@ -1,4 +1,4 @@
-"""What orders do when the catalog has learned which SKU an offer is."""
+"""What orders do when the catalog has learned of an offer, or which SKU it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from orders.services import holds
 
 @receiver(listing_changed, dispatch_uid="orders.release")
 def release_lines(
-    *, account: Account, offer_refs: Sequence[str], sku_id: int, actor: str, now: datetime, **_: Any
+    *, account: Account, offer_refs: Sequence[str], sku_id: int | None, actor: str, now: datetime, **_: Any
 ) -> None:
-    """Let the lines go that waited for these offers."""
+    """Let the lines go that waited for these offers; without a SKU the listings are merely new."""
+    if sku_id is None:
+        holds.link(account_id=account.pk, offer_refs=offer_refs)
+        return
     holds.release(account_id=account.pk, offer_refs=offer_refs, sku_id=sku_id, actor=actor, now=now)

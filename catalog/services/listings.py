@@ -16,6 +16,7 @@ from domventas.core import bulk
 from domventas.core.money import is_currency
 from marketplaces.models import Account
 from marketplaces.records import OfferRecord, Rejected
+from marketplaces.signals import listing_changed
 
 _COLUMNS: Final = (
     "account", "site", "offer_ref", "sku", "seller_sku", "product_ref", "title", "category", "fulfillment", "status",
@@ -55,6 +56,7 @@ def ingest(account: Account, records: Iterable[OfferRecord], *, now: datetime, r
         offers = {key: _offered(key[0], record) for key, record in newest.items()}
         known = identity.known(account, set(offers.values()))
         stored = _stored(account, newest)
+        fresh = sorted({ref for site, ref in newest if (site, ref) not in stored})
         rows = [
             _row(account, key, record, known[offers[key]], stored.get(key, ""), raw_id)
             for key, record in newest.items()
@@ -63,6 +65,8 @@ def ingest(account: Account, records: Iterable[OfferRecord], *, now: datetime, r
             Listing, _COLUMNS, rows, ("account", "site", "offer_ref"), compare=_REASONS, newer_than="seen_at"
         )
         done.written = put.inserted + put.updated
+        if fresh:
+            listing_changed.send(Listing, account=account, offer_refs=fresh, sku_id=None, actor="", now=now)
         mapping.settle(
             account,
             {offer.offer_ref: sku for offer, one in known.items() if (sku := one.sku_id)},
@@ -105,7 +109,7 @@ def _unknown(site_id: int, record: OfferRecord) -> Unknown:
 
 
 def _stored(account: Account, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], str]:
-    """Category by offer, where a listing has one."""
+    """Category of each listing that is there already."""
     rows = Listing.objects.filter(account=account, offer_ref__in=sorted({ref for _site, ref in keys}))
     return {(row[0], row[1]): row[2] for row in rows.values_list("site_id", "offer_ref", "category")}
 

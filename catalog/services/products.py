@@ -72,7 +72,7 @@ def load_products(rows: Iterable[ProductRow], *, now: datetime) -> ProductsLoade
         brand_of = {code: pk for (code,), pk in done.ids.items()}
         products = {
             row.product or row.sku: (
-                brand_of[_code(row.brand)], row.product or row.sku, row.title, row.category, dict(row.site_categories)
+                brand_of[_code(row.brand)], row.product or row.sku, row.title, _category(row), dict(row.site_categories)
             )
             for row in given
         }  # fmt: skip
@@ -136,6 +136,12 @@ def _refuse_taken(identifiers: Mapping[tuple[str, str, str], str], pk_of: Mappin
 
 def _brands(rows: list[ProductRow]) -> list[tuple[str, str]]:
     return list({_code(row.brand): (_code(row.brand), row.brand) for row in rows}.values())
+
+
+def _category(row: ProductRow) -> str:
+    """The category for sites nobody named; where all named sites agree, what they say."""
+    said = set(row.site_categories.values())
+    return row.category or (said.pop() if len(said) == 1 else "")
 
 
 def _code(brand: str) -> str:

@@ -96,12 +96,18 @@ def order_status(statuses: Collection[LineStatus]) -> LineStatus:
 def totals(record: OrderRecord) -> tuple[Decimal | None, Decimal | None]:
     """(stated, computed) [order's currency]: computed adds up the kinds the stated total is made of.
 
-    Where the source states none, it is what the buyer pays; None when no line has an amount yet.
+    Canceled and refused lines are left out, unless the stated total has them in: marketplaces differ. Where the
+    source states none, it is what the buyer pays; None when no line has an amount yet.
     """
     kinds = record.total_kinds if record.total is not None else _BUYER_PAYS
-    found = [charge.amount for line in record.lines for charge in line.charges if charge.kind in kinds]
-    computed = exact(sum(found, Decimal(0))) if found else None
-    return (None if record.total is None else exact(record.total)), computed
+    found = [(line, charge.amount) for line in record.lines for charge in line.charges if charge.kind in kinds]
+    stated = None if record.total is None else exact(record.total)
+    if not found:
+        return stated, None
+    everything = exact(sum((amount for _line, amount in found), Decimal(0)))
+    if stated == everything:
+        return stated, everything
+    return stated, exact(sum((amount for line, amount in found if line.status not in _GONE), Decimal(0)))
 
 
 def order_values(record: OrderRecord, site: Site) -> tuple[Any, ...]:

@@ -32,6 +32,25 @@ SELECT client_id, order_id, external_id, 'released', offer_ref, code, %(actor)s,
 ON CONFLICT DO NOTHING
 """
 
+#: Offers that came after their orders; how many units an offer holds is the listing's to say.
+_LINK: Final = """
+UPDATE orders_orderline l SET listing_id = g.id
+FROM orders_order o, catalog_listing g
+WHERE l.client_id = %(client)s AND l.account_id = %(account)s AND l.offer_ref = ANY(%(offers)s) AND l.listing_id IS NULL
+    AND o.client_id = l.client_id AND o.id = l.order_id
+    AND g.client_id = l.client_id AND g.account_id = l.account_id AND g.site_id = o.site_id AND g.offer_ref = l.offer_ref
+"""
+
+
+def link(*, account_id: int, offer_refs: Sequence[str]) -> int:
+    """Tell lines their listings, for listings that are new; nothing about their money changes.
+
+    Returns: how many lines were told.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_LINK, {"client": current().one, "account": account_id, "offers": list(offer_refs)})
+        return cursor.rowcount
+
 
 def release(*, account_id: int, offer_refs: Sequence[str], sku_id: int, actor: str, now: datetime) -> int:
     """Give the held lines of these offers their SKU, in one statement, and note who did it.

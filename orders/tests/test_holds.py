@@ -91,6 +91,20 @@ def test_an_offer_that_brings_a_known_ean_releases_what_waits_for_it(shop: Shop)
     assert (freed.sku, freed.hold, freed.listing) == (shop.sku("CORVO-1"), "", Listing.objects.get())
 
 
+def test_lines_that_came_before_their_offer_are_told_its_listing_and_stay_as_they_were(shop: Shop) -> None:
+    ingest(shop.account, [order(), order(2, site="amazon.com", currency="USD")], now=NOW)
+    offer = OfferRecord(
+        offer_ref="ALBA-1", site="amazon.de", seller_sku="ALBA-1", product_ref=None, eans=(), title="Kettle",
+        status=ListingStatus.ACTIVE, raw_status="Active", fulfillment=FulfillmentOwner.SELLER,
+        price=Decimal("23.80"), currency="EUR", quantity=3, category=None, seen_at=NOW,
+    )  # fmt: skip
+    listings.ingest(shop.account, [offer], now=LATER)
+    german, american = OrderLine.objects.order_by("order__external_id")
+    assert (german.listing, german.changed_at) == (Listing.objects.get(), NOW)
+    assert american.listing is None
+    assert ingest(shop.account, [order()], now=LATER).written == 0
+
+
 def test_a_mapping_never_takes_an_identifier_from_another_sku(shop: Shop) -> None:
     ingest(shop.account, [order(lines=(strange(),))], now=NOW)
     item = UnmappedItem.objects.get()

@@ -208,6 +208,14 @@ def test_a_total_counts_tax_only_where_the_source_says_so(shop: Shop) -> None:
     assert set(Order.objects.values_list("computed_total", flat=True)) == {Decimal("20"), Decimal("23.8")}
 
 
+@pytest.mark.parametrize(("stated", "is_odd"), [("23.80", False), ("47.60", False), ("30.00", True)])
+def test_a_total_may_leave_canceled_lines_out_or_have_them_in(shop: Shop, stated: str, is_odd: bool) -> None:
+    kinds = frozenset({FeeKind.ITEM_PRICE, FeeKind.ITEM_TAX})
+    lines = (line(1), line(2, status=LineStatus.CANCELED))
+    ingest(shop.account, [order(total=Decimal(stated), total_kinds=kinds, lines=lines)], now=NOW)
+    assert OrderException.objects.exists() is is_odd
+
+
 def test_an_exception_somebody_has_seen_to_stays_closed_until_it_changes(shop: Shop) -> None:
     odd = order(total=Decimal("9"), total_kinds=frozenset({FeeKind.ITEM_PRICE}))
     ingest(shop.account, [odd], now=NOW)
