@@ -95,7 +95,7 @@ def _leave_at_exit(place: Place, users: IO[str]) -> None:
 
 def _leave(place: Place, users: IO[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the servers behind
-    with place.locked():
+    with place.locked(), users:
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -230,7 +230,7 @@ class Server(ABC):
 
     def stop(self) -> None:
         """Ask it to end, make it end, and wait until it is gone."""
-        pid = self._pid()
+        pid = self._pid() or 0
         for number in (self.stop_signal, signal.SIGKILL) if pid else ():
             os.kill(pid, number)
             end = time.monotonic() + STOP_LIMIT

@@ -153,7 +153,7 @@ JOB_RELAY_EVERY = env_number("JOB_RELAY_EVERY", 0.25)
 SOCKET, _, REDIS_DB = REDIS_URL.removeprefix("unix://").partition("?db=")
 BROKER_URL = f"redis+socket://{SOCKET}?virtual_host={REDIS_DB or 0}" if SOCKET != REDIS_URL else REDIS_URL
 CELERY_BROKER_URL = env("BROKER_URL") or BROKER_URL  # kombu spells a socket in its own way
-CELERY_TASK_QUEUES = {name: {} for name in ("realtime", "sync", "push", "reports", "bulk")}
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {name: {} for name in ("realtime", "sync", "push", "reports", "bulk")}
 CELERY_TASK_DEFAULT_QUEUE = "sync"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_VISIBILITY_TIMEOUT = int(env_number("JOB_VISIBILITY", 1800))
