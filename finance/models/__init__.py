@@ -2,7 +2,14 @@
 
 from finance.models.costs import SkuCost
 from finance.models.rates import ExchangeRate, ReferenceRate
-from finance.models.reconciliation import Discrepancy, ExpectedCharge, LineReconciliation, Receivable, RuleGap
+from finance.models.reconciliation import (
+    Discrepancy,
+    ExpectedCharge,
+    LineReconciliation,
+    Receivable,
+    ReconcileMark,
+    RuleGap,
+)
 from finance.models.rules import FeeKindMap, FeeRule, PaymentTerm, RefundRule, Tolerance
 from finance.models.settlements import Payout, Settlement, SettlementLine, Transaction
 
@@ -16,6 +23,7 @@ __all__ = [
     "PaymentTerm",
     "Payout",
     "Receivable",
+    "ReconcileMark",
     "ReferenceRate",
     "RefundRule",
     "RuleGap",
