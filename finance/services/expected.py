@@ -1,0 +1,58 @@
+"""What a marketplace should book for the lines at hand: the order's own prices, and fees by the rules of its day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.db.backends.utils import CursorWrapper
+
+from finance.services import expected_sql as sql
+from finance.services import refund_sql
+from marketplaces.records import FeeKind
+
+#: What a buyer pays without tax; seller-funded discounts reduce it.
+PRICES: Final = (
+    FeeKind.ITEM_PRICE,
+    FeeKind.SHIPPING_PRICE,
+    FeeKind.GIFT_WRAP_PRICE,
+    FeeKind.SELLER_DISCOUNT,
+    FeeKind.MARKETPLACE_DISCOUNT,
+)
+TAXES: Final = (FeeKind.ITEM_TAX, FeeKind.SHIPPING_TAX, FeeKind.GIFT_WRAP_TAX, FeeKind.DISCOUNT_TAX)
+#: What is not part of the price of a piece, where a rule asks for a price band.
+SHIPPING: Final = (FeeKind.SHIPPING_PRICE, FeeKind.SHIPPING_TAX, FeeKind.GIFT_WRAP_PRICE, FeeKind.GIFT_WRAP_TAX)
+
+#: The names of these kinds as parameters of the statements.
+KIND_PARAMS: Final[Mapping[str, list[str]]] = {
+    "prices": [kind.value for kind in PRICES],
+    "taxes": [kind.value for kind in TAXES],
+    "shipping": [kind.value for kind in SHIPPING],
+}
+
+
+def expect(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
+    """Fill `wanted` for the lines in `line_facts` and store what differs. Returns rows written or removed.
+
+    A fixed number of statements, however many lines. Called inside the transaction that made the temporary tables.
+    """
+    for statement in (
+        sql.WANTED,
+        sql.SALE_PRICES,
+        "ANALYZE wanted",
+        sql.SALE_FEES,
+        sql.FEES,
+        sql.FEE_TAXES,
+        refund_sql.PARTS,
+        "ANALYZE wanted",
+        refund_sql.PRICES,
+        refund_sql.FEES,
+        sql.WITHHELD,
+        sql.GAPS,
+        "ANALYZE wanted",
+    ):
+        cursor.execute(statement, params)
+    cursor.execute(sql.MERGE, params)
+    written = int(cursor.rowcount)
+    cursor.execute(sql.PRUNE, params)
+    return written + int(cursor.rowcount)
