@@ -1,0 +1,85 @@
+"""Findings about money: found set-based, known again by fingerprint; people accept or claim them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.backends.utils import CursorWrapper
+from django.utils.translation import gettext as _
+
+from domventas.core.errors import DomventasError
+from finance.models import Discrepancy
+from finance.selectors.rates import rates_on
+from finance.services import discrepancy_sql as sql
+
+TEMPORARY: Final = ("found",)
+#: Tolerated differences of one month, site and kind: this many lines one way, or this much money, is a finding.
+ONE_SIDED_LINES: Final = 20
+ONE_SIDED_EUR: Final = Decimal(5)
+
+
+class CannotDecide(DomventasError, ValueError):
+    """A finding that is gone or decided otherwise cannot be decided again."""
+
+    message = "This finding cannot be decided."
+
+
+def find(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
+    """Store the findings of the lines in `line_facts` and of all settlements. Returns rows written."""
+    currencies: list[str] = params["currencies"]
+    book = rates_on(params["today"])
+    limits = [book.convert(ONE_SIDED_EUR, "EUR", currency) for currency in currencies]
+    known = {
+        **params,
+        "one_sided_lines": ONE_SIDED_LINES,
+        "one_sided_amount": ONE_SIDED_EUR,
+        "limit_currencies": currencies,
+        "limit_amounts": [limit.amount if limit else ONE_SIDED_EUR for limit in limits],
+    }
+    for statement in (sql.FOUND, sql.OF_LINES, sql.OF_GROUPS, sql.MISSING, sql.OF_SETTLEMENTS, sql.ROUNDING):
+        cursor.execute(statement, known)
+    cursor.execute(sql.MERGE, known)
+    written = int(cursor.rowcount)
+    cursor.execute(sql.GONE, known)
+    return written + int(cursor.rowcount)
+
+
+def accept(findings: Iterable[int], *, until: date | None, note: str, by: str, now: datetime) -> int:
+    """Live with these findings until a day (for ever without one). Returns how many were open and are accepted.
+
+    Raises: CannotDecide: no reason, or a day that has passed.
+    """
+    if not note.strip():
+        raise CannotDecide(_("Say why it is accepted."))
+    if until is not None and until <= now.date():
+        raise CannotDecide(_("%(day)s has passed.") % {"day": until})
+    return _decide(findings, Discrepancy.State.ACCEPTED, note=note, by=by, until=until)
+
+
+def claim(findings: Iterable[int], *, note: str, by: str) -> int:
+    """Note that these findings have been claimed at the marketplace. Returns how many were open and are claimed.
+
+    Raises: CannotDecide: no reference of the claim.
+    """
+    if not note.strip():
+        raise CannotDecide(_("Give the marketplace's reference of the claim."))
+    return _decide(findings, Discrepancy.State.CLAIMED, note=note, by=by, until=None)
+
+
+def reopen(findings: Iterable[int], *, by: str) -> int:
+    """Take decisions back. Returns how many were accepted or claimed and are open again."""
+    with transaction.atomic():
+        decided = Discrepancy.objects.filter(
+            pk__in=list(findings), state__in=[Discrepancy.State.ACCEPTED, Discrepancy.State.CLAIMED]
+        )
+        return decided.update(state=Discrepancy.State.OPEN, accepted_until=None, decided_by=by)
+
+
+def _decide(findings: Iterable[int], state: Discrepancy.State, *, note: str, by: str, until: date | None) -> int:
+    with transaction.atomic():
+        open_ones = Discrepancy.objects.filter(pk__in=list(findings), state=Discrepancy.State.OPEN)
+        return open_ones.update(state=state, note=note[:300], decided_by=by, accepted_until=until)

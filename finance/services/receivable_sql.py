@@ -1,0 +1,147 @@
+"""The SQL that says what a marketplace still owes for each shipped order line, and by which evidence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Lines whose receivable may change beside those judged in this run: all that are not finished, as time alone moves
+#: them, and those whose acceptance has run out.
+OPEN: Final = """
+INSERT INTO dirty_lines
+(
+    SELECT line_id FROM finance_receivable
+    WHERE client_id = %(client)s AND state NOT IN ('paid', 'refunded', 'written_off')
+    UNION
+    SELECT line_id FROM finance_discrepancy
+    WHERE client_id = %(client)s AND state = 'accepted' AND accepted_until < %(today)s AND line_id IS NOT NULL
+)
+EXCEPT SELECT line_id FROM dirty_lines
+"""
+
+#: Per line: the value shipped, what is expected net of fees and refunds, what was settled. Where no rule tells a fee,
+#: what was charged counts as expected, so that our ignorance is never money owed; unknown altogether only if nothing
+#: of the line is known.
+BALANCES: Final = """
+CREATE TEMP TABLE balances ON COMMIT DROP AS
+SELECT f.line_id, v.shipped_value, v.expected, coalesce(m.paid, 0) AS paid, m.sale_paid, m.settled_on,
+       coalesce(v.returned, 0) AS returned, v.tolerance
+FROM line_facts AS f
+JOIN LATERAL (
+    SELECT sum(r.expected) FILTER (WHERE r.event = 'sale' AND r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]))
+               AS shipped_value,
+           sum(coalesce(r.expected, CASE WHEN r.verdict = 'no_rule' THEN r.actual END)) AS expected,
+           sum(r.expected) FILTER (WHERE r.event = 'refund' AND r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]))
+               AS returned,
+           coalesce(sum(abs(r.difference)) FILTER (WHERE r.verdict = 'tolerated'), 0) AS tolerance
+    FROM finance_linereconciliation AS r
+    WHERE r.client_id = %(client)s AND r.line_id = f.line_id
+) AS v ON true
+LEFT JOIN LATERAL (
+    SELECT sum(s.amount) AS paid, bool_or(s.event = 'sale') AS sale_paid,
+           max(coalesce(h.paid_on, (h.period_end AT TIME ZONE 'UTC')::date)) AS settled_on
+    FROM finance_settlementline AS s
+    JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
+    WHERE s.client_id = %(client)s AND s.order_line_id = f.line_id AND s.reverses IS NULL AND s.reversed_in IS NULL
+      AND s.event IN ('sale', 'refund') AND s.money_class <> 'cash'
+) AS m ON true
+WHERE f.shipped > 0
+"""
+
+#: When the money should come: by the marketplace's own booking where it names a day, else by the payment term.
+DATES: Final = """
+CREATE TEMP TABLE due_dates ON COMMIT DROP AS
+SELECT f.line_id, t.state AS booked, t.reason, t.release_at IS NOT NULL AS is_dated, d.release_on,
+       d.release_on + term.cycle_days AS due_on, d.release_on + term.cycle_days + term.grace_days AS late_on,
+       EXISTS (
+           SELECT 1 FROM finance_settlement AS h
+           WHERE h.client_id = %(client)s AND h.account_id = f.account_id AND h.currency = f.currency
+             AND h.status <> 'waiting'
+             AND coalesce(t.release_at, d.release_on + interval '12 hours') >= h.period_start
+             AND coalesce(t.release_at, d.release_on + interval '12 hours') < h.period_end
+       ) AS is_covered
+FROM line_facts AS f
+LEFT JOIN LATERAL (
+    SELECT t.basis, t.release_days, t.cycle_days, t.grace_days, t.transit_days FROM finance_paymentterm AS t
+    WHERE t.client_id = %(client)s AND t.site = f.site AND t.valid @> f.ordered_on
+    LIMIT 1
+) AS term ON true
+LEFT JOIN LATERAL (
+    SELECT t.state, t.reason, t.release_at FROM finance_transaction AS t
+    WHERE t.client_id = %(client)s AND t.account_id = f.account_id AND t.order_ref = f.order_ref AND t.event = 'sale'
+      AND t.order_line_ref IN ('', f.line_ref) AND t.state IN ('deferred', 'released')
+    ORDER BY t.order_line_ref = '', t.release_at DESC NULLS LAST LIMIT 1
+) AS t ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(
+        (t.release_at AT TIME ZONE f.zone)::date,
+        coalesce(CASE WHEN term.basis = 'delivered' THEN f.delivered_on ELSE f.shipped_on END,
+                 coalesce(f.shipped_on, f.ordered_on)
+                 + CASE WHEN term.basis = 'delivered' THEN term.transit_days ELSE 0 END) + term.release_days
+    ) AS release_on
+) AS d
+WHERE f.shipped > 0
+"""
+
+#: One state per line, by evidence in this order: what a person decided, what was paid, what the marketplace has booked,
+#: what the payment term says. A late payment is missing only if the statement that should hold it has come.
+STATES: Final = """
+CREATE TEMP TABLE states ON COMMIT DROP AS
+SELECT f.line_id, f.account_id, f.currency, f.shipped_on, b.shipped_value, b.expected, b.paid, b.settled_on,
+       b.expected - b.paid AS open, d.release_on, d.due_on, x.state, y.is_missing,
+       CASE WHEN x.state = 'deferred' THEN coalesce(d.reason, '')
+            WHEN x.state = 'part_paid' THEN 'differs'
+            WHEN x.state <> 'overdue' THEN ''
+            WHEN y.is_missing THEN 'not_in_settlement'
+            WHEN d.booked = 'released' AND d.is_covered THEN 'released_not_settled'
+            ELSE 'settlement_absent' END AS reason
+FROM line_facts AS f
+JOIN balances AS b USING (line_id)
+JOIN due_dates AS d USING (line_id)
+LEFT JOIN LATERAL (
+    SELECT bool_or(q.state = 'claimed') AS is_claimed, bool_or(q.state = 'accepted') AS is_accepted
+    FROM finance_discrepancy AS q WHERE q.client_id = %(client)s AND q.line_id = f.line_id
+) AS decided ON true
+CROSS JOIN LATERAL (
+    SELECT d.booked = 'deferred' AND (NOT d.is_dated OR d.release_on > %(today)s) AS is_deferred,
+           b.sale_paid IS NOT TRUE AND f.site <> ALL(%(without_statements)s::text[]) AND d.late_on < %(today)s
+           AND d.is_covered AND (d.booked IS NULL OR d.is_dated AND d.release_on <= %(today)s) AS is_missing
+) AS y
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN b.sale_paid AND b.shipped_value + b.returned <= 0 THEN 'refunded'
+        WHEN b.sale_paid AND coalesce(b.expected - b.paid, 0) <= b.tolerance THEN 'paid'
+        WHEN decided.is_claimed THEN 'disputed'
+        WHEN decided.is_accepted THEN 'written_off'
+        WHEN b.sale_paid THEN 'part_paid'
+        WHEN f.site = ANY(%(without_statements)s::text[]) THEN 'no_evidence'
+        WHEN y.is_deferred THEN 'deferred'
+        WHEN d.late_on < %(today)s THEN 'overdue'
+        WHEN d.booked = 'released' OR d.release_on <= %(today)s THEN 'due'
+        ELSE 'not_due' END AS state
+) AS x
+"""
+
+MERGE: Final = """
+INSERT INTO finance_receivable AS t (
+    client_id, line_id, account_id, currency, shipped_value, expected_net, paid, open, state, reason, shipped_on,
+    release_on, due_on, settled_on)
+SELECT %(client)s, line_id, account_id, currency, shipped_value, expected, paid, open, state, left(reason, 120),
+       shipped_on, release_on, due_on, settled_on
+FROM states ORDER BY line_id
+ON CONFLICT (client_id, line_id) DO UPDATE
+SET currency = excluded.currency, shipped_value = excluded.shipped_value, expected_net = excluded.expected_net,
+    paid = excluded.paid, open = excluded.open, state = excluded.state, reason = excluded.reason,
+    shipped_on = excluded.shipped_on, release_on = excluded.release_on, due_on = excluded.due_on,
+    settled_on = excluded.settled_on
+WHERE (t.currency, t.shipped_value, t.expected_net, t.paid, t.open, t.state, t.reason, t.shipped_on, t.release_on,
+       t.due_on, t.settled_on)
+      IS DISTINCT FROM (excluded.currency, excluded.shipped_value, excluded.expected_net, excluded.paid, excluded.open,
+                        excluded.state, excluded.reason, excluded.shipped_on, excluded.release_on, excluded.due_on,
+                        excluded.settled_on)
+"""
+
+#: A line that is no longer shipped owes nothing.
+PRUNE: Final = """
+DELETE FROM finance_receivable AS t USING line_facts AS f
+WHERE t.client_id = %(client)s AND t.line_id = f.line_id AND f.shipped = 0
+"""

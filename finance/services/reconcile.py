@@ -1,0 +1,143 @@
+"""Holding what was paid against what was expected: every line gets a verdict, every deviation a cause.
+
+Works on sets: only what changed since the last run is judged again, unless everything is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from domventas.core import tenancy
+from domventas.core.money import minor_unit
+from finance.models import ReconcileMark
+from finance.services import discrepancies, receivables
+from finance.services import expected_sql as setup
+from finance.services import reconcile_sql as sql
+from finance.services.expected import KIND_PARAMS, expect
+from finance.services.settlement_lines import resolve_awaiting
+
+#: Lines written shortly before the last run may have been committed after it looked.
+OVERLAP: Final = timedelta(hours=1)
+#: From this many equal deviations on, a changed rate is likelier than as many mistakes.
+RUN: Final = 20
+#: Marketplaces move rates in steps of half a percentage point.
+STEP: Final = Decimal("0.005")
+#: How far a fee may be from the moved rate and still belong to it: one rounding on each side.
+SLACK: Final = Decimal("0.02")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """What one run did: rows written or removed by what they are; nothing changed means all are 0."""
+
+    lines: int = 0
+    resolved: int = 0
+    expected: int = 0
+    verdicts: int = 0
+    states: int = 0
+    receivables: int = 0
+    discrepancies: int = 0
+
+    @property
+    def written(self) -> int:
+        """Rows changed in all tables."""
+        return sum(asdict(self).values()) - self.lines
+
+
+def reconcile(*, now: datetime, since: datetime | None = None, full: bool = False) -> Reconciled:
+    """Judge the acting client's order lines and settlement lines that are new or changed; all of them with `full`.
+
+    Rules that changed since the last run make it a full one. Opens a transaction.
+
+    Args:
+        since: order lines changed at or after this moment; default where the last run ended.
+        now: decides what is due and overdue.
+    """
+    resolved = resolve_awaiting()
+    with transaction.atomic(), connection.cursor() as cursor:
+        client = tenancy.current().one
+        mark = ReconcileMark.objects.select_for_update().get_or_create()[0]
+        params: dict[str, Any] = {"client": client, "full": full, "now": now, "today": now.astimezone(UTC).date()}
+        moved = _moved(cursor, params, mark)
+        params |= {
+            **KIND_PARAMS,
+            **_currencies(cursor, params),
+            "full": full or any(moved[name] != getattr(mark, name) for name in ("rules_digest", "tax_collectors")),
+            "since": since or (mark.lines_until - OVERLAP if mark.lines_until else datetime.min.replace(tzinfo=UTC)),
+            "collectors": moved["tax_collectors"],
+            "run": RUN, "step": STEP, "slack": SLACK,
+        }  # fmt: skip
+        done = _judge(cursor, params)
+        _remember(mark, moved)
+        return Reconciled(resolved=resolved, **done)
+
+
+def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
+    """All steps in order; the temporary tables hand the lines from one to the next."""
+    drop_temporary(cursor)
+    done: dict[str, int] = {}
+    for step, table in ((setup.DIRTY, "dirty_lines"), (setup.FACTS, "line_facts"), (setup.PAID, "paid")):
+        cursor.execute(step, params)
+        cursor.execute(f"ANALYZE {table}")
+    cursor.execute("SELECT count(*) FROM line_facts")
+    done["lines"] = cursor.fetchone()[0]
+    done["expected"] = expect(cursor, params)
+    done["verdicts"] = _written(
+        cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, counted=(sql.MERGE, sql.PRUNE, sql.TOUCHED, sql.RATE_GROUPS)
+    )
+    receivables.widen(cursor, params)
+    done["states"] = _written(cursor, params, counted=(sql.LINE_STATES, sql.ACCOUNT_STATES, sql.RULE_GAPS))
+    done["receivables"] = receivables.judge(cursor, params)
+    done["discrepancies"] = discrepancies.find(cursor, params)
+    drop_temporary(cursor)
+    return done
+
+
+def _written(cursor: CursorWrapper, params: Mapping[str, Any], *before: str, counted: tuple[str, ...]) -> int:
+    """Run statements; how many rows those that write into our tables changed."""
+    for statement in before:
+        cursor.execute(statement, params)
+    rows = 0
+    for statement in counted:
+        cursor.execute(statement, params)
+        rows += 0 if statement is sql.TOUCHED else max(int(cursor.rowcount), 0)
+    return rows
+
+
+def drop_temporary(cursor: CursorWrapper) -> None:
+    """Remove the temporary tables of a run, so that another may follow in the same transaction."""
+    names = (*setup.TEMPORARY, *receivables.TEMPORARY, *discrepancies.TEMPORARY)
+    cursor.execute(f"DROP TABLE IF EXISTS {', '.join(f'pg_temp.{name}' for name in names)}")
+
+
+def _moved(cursor: CursorWrapper, params: Mapping[str, Any], mark: ReconcileMark) -> dict[str, Any]:
+    """What the mark should say after this run."""
+    cursor.execute(sql.RULES_DIGEST, params)
+    digest = cursor.fetchone()[0]
+    cursor.execute(sql.SEEN_UNTIL, params)
+    seen = cursor.fetchone()[0]
+    cursor.execute(sql.COLLECTORS, params)
+    collectors = sorted({*mark.tax_collectors, *(row[0] for row in cursor.fetchall())})
+    return {"rules_digest": digest, "lines_until": seen, "tax_collectors": collectors}
+
+
+def _remember(mark: ReconcileMark, moved: Mapping[str, Any]) -> None:
+    changed = [name for name, value in moved.items() if getattr(mark, name) != value]
+    if changed:
+        for name in changed:
+            setattr(mark, name, moved[name])
+        mark.save(update_fields=changed)
+
+
+def _currencies(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The client's currencies with their minor units."""
+    cursor.execute(sql.CURRENCIES, params)
+    currencies = sorted(row[0] for row in cursor.fetchall())
+    return {"currencies": currencies, "minor_units": [minor_unit(currency) for currency in currencies]}

@@ -1,0 +1,251 @@
+"""The SQL that holds what was paid against what was expected and gives every line its verdict and cause."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: What was last seen, what the rules were like, and which sites keep the buyers' tax.
+RULES_DIGEST: Final = """
+SELECT md5(concat_ws('|',
+    (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_feerule AS r WHERE r.client_id = %(client)s),
+    (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_refundrule AS r WHERE r.client_id = %(client)s),
+    (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_tolerance AS r WHERE r.client_id = %(client)s),
+    (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_paymentterm AS r WHERE r.client_id = %(client)s)))
+"""
+
+SEEN_UNTIL: Final = "SELECT max(changed_at) FROM orders_orderline WHERE client_id = %(client)s"
+
+COLLECTORS: Final = """
+SELECT DISTINCT site FROM finance_settlementline
+WHERE client_id = %(client)s AND state IN ('new', 'awaiting') AND kind = 'withheld_tax' AND site <> ''
+"""
+
+CURRENCIES: Final = "SELECT DISTINCT currency FROM orders_order WHERE client_id = %(client)s"
+
+#: Expected beside paid for each line, event and kind. Several equal bookings where one is expected are a doubled one.
+JUDGED: Final = """
+CREATE TEMP TABLE judged ON COMMIT DROP AS
+WITH beside AS (
+    SELECT coalesce(w.line_id, p.line_id) AS line_id, coalesce(w.event, p.event) AS event,
+           coalesce(w.kind, p.kind) AS kind, w.amount AS expected, p.amount AS actual,
+           p.amount - w.amount AS difference, w.basis, p.lines,
+           p.different, p.one, p.line_id IS NOT NULL AS is_paid, w.line_id IS NOT NULL AS is_wanted
+    FROM wanted AS w FULL JOIN paid AS p USING (line_id, event, kind)
+),
+tolerated AS (
+    SELECT b.*, f.status, f.shipped, f.currency,
+           greatest(coalesce(t.absolute_amount, power(10::numeric, -f.digits)),
+                    coalesce(t.share_of_fee, 0) * abs(b.expected)) AS allowed,
+           EXISTS (SELECT 1 FROM paid AS e WHERE e.line_id = b.line_id AND e.event = b.event) AS is_booked,
+           b.kind = ANY(%(prices)s::text[] || %(taxes)s::text[] || ARRAY['withheld_tax']) AS is_price
+    FROM beside AS b
+    JOIN line_facts AS f USING (line_id)
+    LEFT JOIN LATERAL (
+        SELECT t.absolute_amount, t.share_of_fee FROM finance_tolerance AS t
+        WHERE t.client_id = %(client)s AND t.site = f.site AND t.currency = f.currency AND t.kind IN ('', b.kind)
+          AND t.valid @> f.ordered_on
+        ORDER BY t.kind = '' LIMIT 1
+    ) AS t ON true
+),
+verdicts AS (
+    SELECT *, CASE
+        WHEN basis = 'gap' THEN 'no_rule'
+        WHEN kind = 'unknown' THEN 'discrepancy'
+        WHEN NOT is_wanted AND shipped = 0 AND event = 'sale' AND status NOT IN ('canceled', 'refused') THEN 'awaiting'
+        WHEN NOT is_wanted THEN 'discrepancy'
+        WHEN NOT is_booked THEN 'awaiting'
+        WHEN NOT is_paid THEN CASE WHEN abs(expected) <= allowed THEN 'tolerated' ELSE 'discrepancy' END
+        WHEN difference = 0 THEN 'reconciled'
+        WHEN abs(difference) <= allowed THEN 'tolerated'
+        ELSE 'discrepancy' END AS verdict
+    FROM tolerated
+)
+SELECT line_id, event, kind, expected, actual,
+       CASE WHEN basis = 'gap' OR NOT is_booked THEN NULL
+            ELSE coalesce(actual, 0) - coalesce(expected, 0) END AS difference,
+       currency, verdict,
+       CASE WHEN verdict <> 'discrepancy' THEN ''
+            WHEN kind = 'unknown' THEN 'unknown_kind'
+            WHEN lines > 1 AND different = 1 AND abs(one - expected) <= allowed
+            THEN CASE WHEN expected < 0 THEN 'charged_twice' ELSE 'paid_twice' END
+            WHEN event = 'refund' AND NOT is_price THEN 'refund_fee_wrong'
+            WHEN NOT is_wanted THEN 'unexpected'
+            WHEN is_price THEN CASE WHEN is_paid OR expected < 0 THEN 'price_differs' ELSE 'part_missing' END
+            WHEN coalesce(actual, 0) < expected THEN 'fee_overcharged'
+            ELSE 'fee_undercharged' END AS cause
+FROM verdicts
+"""
+
+#: Tax on a fee deviates with its fee: one finding, not two.
+TAX_FOLLOWS_FEE: Final = """
+UPDATE judged AS j SET cause = fee.cause
+FROM judged AS fee
+WHERE j.verdict = 'discrepancy' AND j.kind = 'referral_fee_tax' AND fee.kind = 'referral_fee'
+  AND fee.verdict = 'discrepancy' AND (fee.line_id, fee.event) = (j.line_id, j.event)
+"""
+
+#: Store verdicts that differ. A line in a group of equal deviations stays there while it deviates as before.
+MERGE: Final = """
+INSERT INTO finance_linereconciliation AS t (
+    client_id, line_id, event, kind, expected, actual, difference, currency, verdict, cause, group_key)
+SELECT %(client)s, line_id, event, kind, expected, actual, difference, currency, verdict, cause, ''
+FROM judged
+ORDER BY line_id, event, kind
+ON CONFLICT (client_id, line_id, event, kind) DO UPDATE
+SET expected = excluded.expected, actual = excluded.actual, difference = excluded.difference,
+    currency = excluded.currency, verdict = excluded.verdict, cause = excluded.cause, group_key = ''
+WHERE (t.expected, t.actual, t.difference, t.currency, t.verdict,
+       CASE WHEN t.cause = 'rate_changed' AND excluded.cause IN ('fee_overcharged', 'fee_undercharged')
+            THEN excluded.cause ELSE t.cause END)
+      IS DISTINCT FROM (excluded.expected, excluded.actual, excluded.difference, excluded.currency, excluded.verdict,
+                        excluded.cause)
+"""
+
+PRUNE: Final = """
+DELETE FROM finance_linereconciliation AS t USING line_facts AS f
+WHERE t.client_id = %(client)s AND t.line_id = f.line_id
+  AND NOT EXISTS (SELECT 1 FROM judged AS j WHERE (j.line_id, j.event, j.kind) = (t.line_id, t.event, t.kind))
+"""
+
+#: A run of fees at one site, of one kind and category, that all deviate by the same rate in one direction: the rate has
+#: changed, or our rule is wrong. `step` is the unit in which rates move; a line belongs to the run if the rate so moved
+#: gives what was charged.
+RATE_GROUPS: Final = """
+WITH deviating AS (
+    SELECT r.id, r.line_id, site.code AS site, r.kind, r.cause, r.group_key, sign(r.difference) AS direction,
+           coalesce(nullif(l.category, ''), nullif(p.site_categories ->> site.code, ''), p.category, '') AS category,
+           e.rate, e.base_amount AS base,
+           abs(r.actual)
+           * CASE WHEN e.amount = 0 THEN 1 ELSE (e.amount - coalesce(e.tax_amount, 0)) / e.amount END AS fee
+    FROM finance_linereconciliation AS r
+    JOIN finance_expectedcharge AS e
+      ON e.client_id = %(client)s AND (e.line_id, e.event, e.kind) = (r.line_id, r.event, r.kind)
+    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
+    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
+    JOIN marketplaces_site AS site ON site.id = o.site_id
+    LEFT JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = l.sku_id
+    LEFT JOIN catalog_product AS p ON p.client_id = %(client)s AND p.id = s.product_id
+    WHERE r.client_id = %(client)s AND r.verdict = 'discrepancy' AND r.event = 'sale'
+      AND r.cause IN ('fee_overcharged', 'fee_undercharged', 'rate_changed') AND e.rate > 0 AND e.base_amount > 0
+),
+moved AS (SELECT *, round((fee / base - rate) / %(step)s) * %(step)s AS delta FROM deviating),
+same AS (
+    SELECT * FROM moved
+    WHERE delta <> 0 AND abs(fee - (rate + delta) * base) <= %(slack)s
+),
+grouped AS (
+    SELECT m.id, 'rate_changed|' || m.site || '|' || m.kind || '|' || m.category || '|' || trim_scale(m.rate) || '|'
+           || trim_scale(m.rate + m.delta) AS group_key,
+           count(*) OVER (PARTITION BY m.site, m.kind, m.category, m.rate, m.delta, m.direction) AS members
+    FROM same AS m
+),
+right_now AS (
+    SELECT d.id, d.line_id, coalesce(g.group_key, '') AS group_key,
+           CASE WHEN g.id IS NOT NULL THEN 'rate_changed'
+                WHEN d.direction < 0 THEN 'fee_overcharged' ELSE 'fee_undercharged' END AS cause,
+           d.cause AS stored_cause, d.group_key AS stored_key
+    FROM deviating AS d LEFT JOIN grouped AS g ON g.id = d.id AND g.members >= %(run)s
+),
+changed AS (
+    UPDATE finance_linereconciliation AS r SET cause = n.cause, group_key = n.group_key
+    FROM right_now AS n
+    WHERE r.client_id = %(client)s AND r.id = n.id
+      AND (n.cause, n.group_key) IS DISTINCT FROM (n.stored_cause, n.stored_key)
+    RETURNING r.line_id
+)
+INSERT INTO touched_lines SELECT line_id FROM changed
+"""
+
+TOUCHED: Final = """
+CREATE TEMP TABLE touched_lines ON COMMIT DROP AS SELECT line_id FROM line_facts
+"""
+
+#: Give each settlement line of these order lines the verdict of its line, event and kind; of doubled bookings the
+#: first is right. What no rule covers waits, as money nobody could judge is not reconciled.
+LINE_STATES: Final = """
+WITH lines AS (
+    SELECT s.id, s.state, s.cause, s.kind, s.event, s.order_line_id, s.money_class,
+           s.reverses IS NULL AND s.reversed_in IS NULL AS is_current,
+           row_number() OVER (PARTITION BY s.order_line_id, s.event, s.kind,
+                                           s.reverses IS NULL AND s.reversed_in IS NULL
+                              ORDER BY s.id) AS nth
+    FROM (SELECT DISTINCT line_id FROM touched_lines) AS x
+    JOIN finance_settlementline AS s ON s.client_id = %(client)s AND s.order_line_id = x.line_id
+),
+stated AS (
+    SELECT l.id, CASE
+               WHEN NOT l.is_current THEN 'reconciled'
+               WHEN l.event = 'account' OR l.money_class = 'cash' THEN
+                   CASE WHEN l.kind = 'unknown' THEN 'discrepancy' ELSE 'reconciled' END
+               WHEN r.cause IN ('charged_twice', 'paid_twice') AND l.nth = 1 THEN 'reconciled'
+               WHEN r.verdict IN ('reconciled', 'tolerated', 'discrepancy') THEN r.verdict
+               ELSE 'awaiting' END AS state,
+           CASE WHEN NOT l.is_current THEN ''
+                WHEN l.event = 'account' OR l.money_class = 'cash' THEN
+                   CASE WHEN l.kind = 'unknown' THEN 'unknown_kind' ELSE '' END
+                WHEN r.cause IN ('charged_twice', 'paid_twice') AND l.nth = 1 THEN ''
+                WHEN r.verdict = 'no_rule' THEN 'no_rule'
+                ELSE coalesce(r.cause, '') END AS cause
+    FROM lines AS l
+    LEFT JOIN finance_linereconciliation AS r
+      ON r.client_id = %(client)s AND (r.line_id, r.event, r.kind) = (l.order_line_id, l.event, l.kind)
+)
+UPDATE finance_settlementline AS s SET state = x.state, cause = x.cause
+FROM stated AS x
+WHERE s.client_id = %(client)s AND s.id = x.id AND (s.state, s.cause) IS DISTINCT FROM (x.state, x.cause)
+"""
+
+#: Lines of the account itself, and those whose order has not come.
+ACCOUNT_STATES: Final = """
+WITH stated AS (
+    SELECT id, CASE
+               WHEN reverses IS NOT NULL OR reversed_in IS NOT NULL THEN 'reconciled'
+               WHEN kind = 'unexplained' THEN 'discrepancy'
+               WHEN order_ref <> '' AND event <> 'account' THEN 'awaiting'
+               WHEN kind = 'unknown' THEN 'discrepancy'
+               ELSE 'reconciled' END AS state,
+           CASE
+               WHEN reverses IS NOT NULL OR reversed_in IS NOT NULL THEN ''
+               WHEN kind = 'unexplained' THEN 'header_mismatch'
+               WHEN kind = 'unknown' AND (order_ref = '' OR event = 'account') THEN 'unknown_kind'
+               ELSE '' END AS cause
+    FROM finance_settlementline
+    WHERE client_id = %(client)s AND order_line_id IS NULL AND (%(full)s OR state IN ('new', 'awaiting'))
+)
+UPDATE finance_settlementline AS s SET state = x.state, cause = x.cause
+FROM stated AS x
+WHERE s.client_id = %(client)s AND s.id = x.id AND (s.state, s.cause) IS DISTINCT FROM (x.state, x.cause)
+"""
+
+#: One row per combination no rule covers, with the lines and the money it keeps from being judged.
+RULE_GAPS: Final = """
+WITH gaps AS (
+    SELECT site.code AS site, e.kind, o.fulfillment, o.currency,
+           coalesce(nullif(l.category, ''), nullif(p.site_categories ->> site.code, ''), p.category, '') AS category,
+           count(DISTINCT l.id) AS line_count, coalesce(sum(abs(r.actual)), 0) AS blocked,
+           min(o.ordered_on) AS first_on, max(o.ordered_on) AS last_on
+    FROM finance_expectedcharge AS e
+    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = e.line_id
+    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
+    JOIN marketplaces_site AS site ON site.id = o.site_id
+    LEFT JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = l.sku_id
+    LEFT JOIN catalog_product AS p ON p.client_id = %(client)s AND p.id = s.product_id
+    LEFT JOIN finance_linereconciliation AS r
+      ON r.client_id = %(client)s AND (r.line_id, r.event, r.kind) = (e.line_id, e.event, e.kind)
+    WHERE e.client_id = %(client)s AND e.basis = 'gap'
+    GROUP BY 1, 2, 3, 4, 5
+),
+gone AS (
+    DELETE FROM finance_rulegap AS t WHERE t.client_id = %(client)s AND NOT EXISTS (
+        SELECT 1 FROM gaps AS g WHERE (g.site, g.kind, g.category, g.fulfillment, g.currency)
+                                    = (t.site, t.kind, t.category, t.fulfillment, t.currency))
+)
+INSERT INTO finance_rulegap AS t (
+    client_id, site, kind, category, fulfillment, currency, line_count, blocked_amount, first_on, last_on)
+SELECT %(client)s, site, kind, category, fulfillment, currency, line_count, blocked, first_on, last_on FROM gaps
+ON CONFLICT (client_id, site, kind, category, fulfillment, currency) DO UPDATE
+SET line_count = excluded.line_count, blocked_amount = excluded.blocked_amount, first_on = excluded.first_on,
+    last_on = excluded.last_on
+WHERE (t.line_count, t.blocked_amount, t.first_on, t.last_on)
+      IS DISTINCT FROM (excluded.line_count, excluded.blocked_amount, excluded.first_on, excluded.last_on)
+"""
