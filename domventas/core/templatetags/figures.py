@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
@@ -77,6 +77,12 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
         return _("now")
     length = _length(abs(seconds))
     return _("%(length)s ago") % {"length": length} if seconds > 0 else _("in %(length)s") % {"length": length}
+
+
+@register.filter
+def lasting(span: timedelta | None) -> str:
+    """How long: "15 min", "5 h", "3 days"; "0 min" under a minute."""
+    return DASH if span is None else _length(int(abs(span.total_seconds())))
 
 
 def _length(seconds: int) -> str:
