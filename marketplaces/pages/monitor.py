@@ -1,0 +1,175 @@
+"""The integration monitor: which flow of which account can be trusted now, and what to do about the others."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django import forms
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.timezone import now as clock
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET
+
+from domventas.core.pages import GetForm, page, with_query
+from marketplaces.models import Account, Stream
+from marketplaces.pages.words import FLOWS, HEALTHS, LOOKS
+from marketplaces.selectors import monitor
+from marketplaces.selectors.monitor import Health, Row
+from marketplaces.selectors.stream import detail, stream
+
+STEER: Final = "marketplaces.change_stream"
+COLUMNS: Final = (
+    "account", "channel", "flow", "health", "complete_until", "target", "last_success_at", "failures",
+    "failed_windows", "gaps", "reports", "quarantined", "drift", "last_error_at", "last_error",
+)  # fmt: skip
+
+
+class Filters(GetForm):
+    """What to see: an account, a flow, a state."""
+
+    account = forms.ChoiceField(label=_("account"), required=False)
+    flow = forms.ChoiceField(label=_("flow"), required=False, choices=[("", _("all")), *FLOWS.items()])
+    state = forms.ChoiceField(
+        label=_("state"),
+        required=False,
+        choices=[("", _("all")), ("wrong", _("not fresh")), *((h.value, label) for h, label in HEALTHS.items())],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.accounts = {str(a.pk): a for a in Account.objects.order_by("code")}
+        found = [(account.code, account.name) for account in self.accounts.values()]
+        self.fields["account"].choices = [("", _("all")), *found]  # type: ignore[attr-defined]  # a ChoiceField
+
+    def wants(self, row: Row) -> bool:
+        """Whether the row is among what was asked for."""
+        values = self.values
+        return (
+            values["account"] in (None, "", self.accounts[str(row.account_id)].code)
+            and values["flow"] in (None, "", row.flow)
+            and (values["state"] in (None, "", row.health.value) or (values["state"] == "wrong" and _is_wrong(row)))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One flow of one account as the grid draws it."""
+
+    row: Row
+    look: str
+    glyph: str
+    health: Any
+    notes: str
+    url: str
+    is_open: bool
+    label: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One account of the grid; None where the marketplace does not have the flow or it is filtered out."""
+
+    account: Account
+    cells: list[Cell | None]
+
+
+@require_GET
+@permission_required("marketplaces.view_stream", raise_exception=True)
+def show(request: HttpRequest) -> HttpResponse:
+    """Draw the grid with the chosen stream's details (`?stream=`), or the rows as CSV."""
+    now = clock()
+    filters = Filters(request.GET)
+    every = monitor.rows(now=now)
+    rows = [row for row in every if filters.wants(row)]
+    if request.GET.get("format") == "csv":
+        return _csv(rows)
+    flows = [flow for flow in FLOWS if any(row.flow == flow for row in rows)]
+    chosen = request.GET.get("stream", "")
+    cells = {(row.account_id, row.flow): _cell(request, row, chosen) for row in rows}
+    context = {
+        "title": _("Integration monitor"),
+        "now": now,
+        "has_streams": bool(every),
+        "counts": _counts(every),
+        "heads": [(FLOWS[flow], sorted({row.target for row in rows if row.flow == flow})) for flow in flows],
+        "lines": _lines(filters, cells, flows),
+        "troubles": sorted(
+            (cell for cell in cells.values() if _needs_somebody(cell.row)),
+            key=lambda cell: (list(Health).index(cell.row.health), cell.row.account, cell.row.flow),
+        ),
+        "detail": _detail(chosen, now=now) if chosen else None,
+        "cell": next((cell for cell in cells.values() if cell.is_open), None),
+        "close_url": with_query(request, stream=None),
+        "may_steer": request.user.has_perm(STEER),
+        "filters": filters.strip(request, csv=True),
+    }
+    return page(request, "marketplaces/monitor.html", context)
+
+
+def _detail(chosen: str, *, now: datetime) -> Any:
+    try:
+        return detail(stream(int(chosen)), now=now)
+    except (ValueError, Stream.DoesNotExist):
+        raise Http404 from None
+
+
+def _cell(request: HttpRequest, row: Row, chosen: str) -> Cell:
+    look, glyph = LOOKS[row.health]
+    return Cell(
+        row=row,
+        look=look,
+        glyph=glyph,
+        health=HEALTHS[row.health],
+        notes=" · ".join(_notes(row)),
+        url=with_query(request, stream=row.stream_id) + "#stream",
+        is_open=str(row.stream_id) == chosen,
+        label=FLOWS[row.flow],
+    )
+
+
+def _notes(row: Row) -> Iterable[str]:
+    """What is not as it should be, each with its count."""
+    told = (
+        (row.gaps, ngettext("%(count)d gap", "%(count)d gaps", row.gaps)),
+        (row.quarantined, ngettext("%(count)d in quarantine", "%(count)d in quarantine", row.quarantined)),
+        (row.reports, ngettext("%(count)d report waits", "%(count)d reports wait", row.reports)),
+        (row.drift, ngettext("%(count)d new field", "%(count)d new fields", row.drift)),
+    )
+    return [words % {"count": count} for count, words in told if count]
+
+
+def _lines(filters: Filters, cells: dict[tuple[int, str], Cell], flows: list[str]) -> list[Line]:
+    with_rows = {account for account, _flow in cells}
+    return [
+        Line(account=account, cells=[cells.get((account.pk, flow)) for flow in flows])
+        for account in filters.accounts.values()
+        if account.pk in with_rows
+    ]
+
+
+def _counts(rows: list[Row]) -> list[tuple[int, Any]]:
+    found = [(sum(row.health == health for row in rows), label) for health, label in HEALTHS.items()]
+    return [pair for pair in reversed(found) if pair[0]]
+
+
+def _is_wrong(row: Row) -> bool:
+    return row.health not in (Health.FRESH, Health.PAUSED)
+
+
+def _needs_somebody(row: Row) -> bool:
+    return _is_wrong(row) or bool(row.gaps or row.quarantined)
+
+
+def _csv(rows: list[Row]) -> HttpResponse:
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="monitor.csv"'
+    writer = csv.writer(response)
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
+    return response

@@ -1,0 +1,15 @@
+"""Addresses of the pages about connections."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from marketplaces.pages import monitor, raw, stream
+
+app_name = "marketplaces"
+urlpatterns = [
+    path("system/monitor/", monitor.show, name="monitor"),
+    path("system/monitor/<int:pk>/", stream.steer, name="steer"),
+    path("system/raw/<int:pk>/", raw.show, name="raw"),
+    path("system/raw/<int:pk>/file/", raw.download, name="raw_file"),
+]
