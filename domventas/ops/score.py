@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import requests
 
-from catalog.models import UnmappedItem
 from finance.models import Discrepancy, LineReconciliation
 from finance.models.reconciliation import Verdict
+from marketplaces.models import Account
+from orders.selectors.unmapped import unknown_offers
 
 SECONDS = 60
 
@@ -140,6 +141,8 @@ def _found() -> dict[str, Counter[Key]]:
     tolerated = LineReconciliation.objects.filter(verdict=Verdict.TOLERATED, kind__endswith="_tax")
     for account, line_ref in tolerated.values_list("line__order__account__external_id", "line__external_id"):
         found["tax_one_cent"][Key(account, "tax_one_cent", line_ref)] += 1
-    for account, sku in UnmappedItem.objects.exclude(state="ignored").values_list("account__external_id", "seller_sku"):
-        found["unmapped"][Key(account, "unmapped", sku)] += 1
+    held = {(offer.account_code, offer.seller_sku) for offer in unknown_offers() if offer.line_count}
+    ids = dict(Account.objects.values_list("code", "external_id"))
+    for code, sku in held:
+        found["unmapped"][Key(ids[code], "unmapped", sku)] += 1
     return found

@@ -55,9 +55,12 @@ SELECT f.line_id, t.state AS booked, t.reason, t.release_at IS NOT NULL AS is_da
        EXISTS (
            SELECT 1 FROM finance_settlement AS h
            WHERE h.client_id = %(client)s AND h.account_id = f.account_id AND h.currency = f.currency
-             AND h.status <> 'waiting'
-             AND coalesce(t.release_at, d.release_on + interval '12 hours') >= h.period_start
-             AND coalesce(t.release_at, d.release_on + interval '12 hours') < h.period_end
+             AND h.status <> 'waiting' AND d.moment < h.period_end
+             -- a cycle that states no beginning begins where the one before ended
+             AND CASE WHEN h.period_start IS NOT NULL THEN d.moment >= h.period_start ELSE NOT EXISTS (
+                 SELECT 1 FROM finance_settlement AS n
+                 WHERE n.client_id = %(client)s AND n.account_id = h.account_id AND n.currency = h.currency
+                   AND n.period_end > d.moment AND n.period_end < h.period_end) END
        ) AS is_covered
 FROM line_facts AS f
 LEFT JOIN LATERAL (
@@ -78,6 +81,9 @@ CROSS JOIN LATERAL (
                  coalesce(f.shipped_on, f.ordered_on)
                  + CASE WHEN term.basis = 'delivered' THEN term.transit_days ELSE 0 END) + term.release_days
     ) AS release_on
+) AS r
+CROSS JOIN LATERAL (
+    SELECT r.release_on, coalesce(t.release_at, r.release_on + interval '12 hours') AS moment
 ) AS d
 WHERE f.shipped > 0
 """

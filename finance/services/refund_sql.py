@@ -79,7 +79,7 @@ back AS (
 ),
 kept AS (
     SELECT b.*, round(b.given * b.tax_rate, b.digits) AS given_tax,
-           CASE WHEN b.retained_kind <> ''
+           CASE WHEN b.retained_kind <> '' AND b.given IS NOT NULL  -- least() passes over what is unknown
                 THEN round(least(b.retained_rate * b.given, coalesce(b.retained_cap, b.retained_rate * b.given)),
                            b.digits)
            END AS retained
