@@ -72,6 +72,8 @@ def ingest(account: Account, record: SettlementRecord, *, raw_id: int | None, so
     Raises: SettlementRefused: lines in several currencies. Malformed: the document turns out cut while it is read.
     """
     with transaction.atomic():
+        if (newer := _booked_from_newer(account, record, raw_id)) is not None:
+            return _unchanged(newer)
         settlement, is_new = _header(account, record, raw_id=raw_id, source=source, now=now)
         _announce(account, record, now=now)
         if record.lines is None:
@@ -115,8 +117,17 @@ def book(stage: str, account: Account, settlement: Settlement, *, raw_id: int | 
     settlement.line_count = staged.count
     settlement.status = Settlement.Status.INCONSISTENT if difference else Settlement.Status.LOADED
     settlement.loaded_at = now
+    settlement.raw_id = raw_id or settlement.raw_id
     settlement.save()
     return _result(settlement, staged, changed=True, written=written)
+
+
+def _booked_from_newer(account: Account, record: SettlementRecord, raw_id: int | None) -> Settlement | None:
+    """The settlement, if it stands as a newer document says: reading the archive again takes no correction back."""
+    if raw_id is None:
+        return None
+    stored = Settlement.objects.filter(account=account, settlement_ref=record.settlement_ref)
+    return stored.filter(raw_id__gt=raw_id).first()
 
 
 def _header(
@@ -155,7 +166,8 @@ def _header(
     if changed:
         for name in changed:
             setattr(settlement, name, says[name])
-        settlement.save(update_fields=changed)
+        settlement.raw_id = raw_id or settlement.raw_id
+        settlement.save(update_fields=[*changed, "raw_id"])
     return settlement, False
 
 

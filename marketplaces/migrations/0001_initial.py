@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
                 ('account_id', models.BigIntegerField(verbose_name='account')),
                 ('flow', models.CharField(max_length=40, verbose_name='flow')),
                 ('sha256', models.CharField(max_length=64, verbose_name='sha-256')),
-                ('key', models.CharField(max_length=64, verbose_name='sha-256 of bytes and context')),
+                ('key', models.CharField(max_length=64, verbose_name='sha-256 of bytes and identity')),
                 ('name', models.CharField(blank=True, max_length=200, verbose_name='name')),
                 ('content_type', models.CharField(max_length=120, verbose_name='content type')),
                 ('context', models.JSONField(default=dict, verbose_name='context')),

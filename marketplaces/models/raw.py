@@ -23,7 +23,7 @@ class RawDocument(ClientModel):
     account_id = models.BigIntegerField(_("account"))
     flow = models.CharField(_("flow"), max_length=40)
     sha256 = models.CharField(_("sha-256"), max_length=64)
-    key = models.CharField(_("sha-256 of bytes and context"), max_length=64)
+    key = models.CharField(_("sha-256 of bytes and identity"), max_length=64)
     name = models.CharField(_("name"), max_length=200, blank=True)
     content_type = models.CharField(_("content type"), max_length=120)
     context = models.JSONField(_("context"), default=dict)

@@ -30,7 +30,9 @@ def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now:
         raise RuntimeError("archive() needs a transaction of its own")
     sha = hashlib.sha256(page.body).hexdigest()
     context = dict(page.context)
-    key = _key(flow_name, sha, context)
+    # A report is known by its name: an equal one made later is news, the same one fetched again is not.
+    identity = {"name": page.name} if flow.reports is not None else context
+    key = _key(flow_name, sha, identity)
     known = RawDocument.objects.filter(account_id=account.pk, key=key, redacted_at=None).order_by("-fetched_on")
     raw_id = known.values_list("pk", flat=True).first()
     if raw_id is not None:
@@ -75,8 +77,8 @@ def purge(*, now: datetime, limit: int = 500) -> int:
     return done
 
 
-def _key(flow_name: str, sha: str, context: dict[str, str]) -> str:
-    parts = [flow_name, sha, json.dumps(context, sort_keys=True)]
+def _key(flow_name: str, sha: str, identity: dict[str, str]) -> str:
+    parts = [flow_name, sha, json.dumps(identity, sort_keys=True)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
