@@ -48,12 +48,13 @@ class Toy:
     """What the marketplace holds, and how it misbehaves.
 
     Attributes:
-        orders: (id, changed at, quantity) as the marketplace knows them.
+        orders: id → (changed at, quantity); placed: id → when it was ordered, which never changes.
         before: called before each page with (window, token); raises to fail.
         asked: every (window, token) that was asked for.
     """
 
     orders: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+    placed: dict[str, datetime] = field(default_factory=dict)
     page_size: int = 2
     before: Callable[[Window, str], None] = lambda window, token: None
     mangle: Callable[[dict[str, Any]], dict[str, Any]] = lambda page: page
@@ -63,7 +64,9 @@ class Toy:
     def fill(self, count: int, *, every: timedelta = timedelta(hours=12), until: datetime = NOW) -> None:
         """Orders going back in time."""
         for number in range(count):
-            self.orders[f"T-{number:03}"] = (until - timedelta(minutes=30) - every * number, 1)
+            placed = until - timedelta(minutes=30) - every * number
+            self.placed[f"T-{number:03}"] = placed
+            self.orders[f"T-{number:03}"] = (placed, 1)
 
     def fetch(self, door: Door, window: Window, token: str) -> RawPage:
         self.asked.append((window, token))
@@ -79,7 +82,13 @@ class Toy:
         page = self.mangle(
             {
                 "orders": [
-                    {"id": ref, "at": changed.isoformat(), "quantity": quantity, "buyer": {"name": f"Buyer of {ref}"}}
+                    {
+                        "id": ref,
+                        "placed": self.placed.get(ref, changed).isoformat(),
+                        "at": changed.isoformat(),
+                        "quantity": quantity,
+                        "buyer": {"name": f"Buyer of {ref}"},
+                    }
                     for changed, ref, quantity in rows
                 ],
                 "next": following,
@@ -156,7 +165,8 @@ def _order(row: dict[str, Any]) -> OrderRecord:
     )  # fmt: skip
     buyer = row["buyer"]
     return OrderRecord(
-        external_id=row["id"], site="toy.example", currency="EUR", ordered_at=at, updated_at=at,
+        external_id=row["id"], site="toy.example", currency="EUR", updated_at=at,
+        ordered_at=datetime.fromisoformat(row["placed"]),
         fulfillment=FulfillmentOwner.SELLER, lines=(line,),
         buyer=BuyerRecord(name=buyer["name"], country="DE") if buyer else None,
     )  # fmt: skip

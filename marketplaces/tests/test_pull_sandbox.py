@@ -1,4 +1,4 @@
-"""The pull engine against the sandbox: what it brings, that it repeats nothing, and that it notices what is gone."""
+"""Every flow of every account against the sandbox: what it brings, what it never repeats, what stays apart."""
 
 from __future__ import annotations
 
@@ -7,51 +7,106 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from catalog.models import Listing
 from domventas.core import tenancy
 from domventas.core.models import Client
-from marketplaces.models import Account, Stream, SyncWindow
+from finance.models import Settlement, SettlementLine, Transaction
+from marketplaces.models import Account, RawDocument, ReportJob, Stream, SyncWindow
 from marketplaces.sandbox.server import Sandbox, start
-from marketplaces.services.accounts import create_account
-from marketplaces.services.pull import pull_stream
+from marketplaces.selectors import monitor
+from marketplaces.services.accounts import create_account, set_secrets
+from marketplaces.services.accounts import test_connection as try_connection
+from marketplaces.services.reprocess import reprocess
 from marketplaces.services.sites import sync_sites
+from marketplaces.services.sync import Synced, accounts, sync
 from orders.models import Order
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+LWA = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
 
-pytestmark = pytest.mark.django_db(transaction=True)
+ACCOUNTS = (
+    ("amazon-eu", "amazon", "A2DOMVENTASEU", ["amazon.de", "amazon.fr"], LWA | {"refresh_token": "Atzr|sandbox-eu"}),
+    ("amazon-us", "amazon", "A1DOMVENTASUS", ["amazon.com"], LWA | {"refresh_token": "Atzr|sandbox-us"}),
+    ("bunnings-au", "bunnings", "2042", ["bunnings.com.au"], {"api_key": "sandbox-bunnings-key", "shop_id": "2042"}),
+)
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with start(seed=5, orders=200, days=40, skus=40, now=NOW, faults="none", speed=1e6) as running:
+    with start(seed=5, orders=250, days=60, skus=40, now=NOW, faults="none", speed=1e6) as running:
         yield running
 
 
 @pytest.fixture
-def house(sandbox: Sandbox, settings) -> Iterator[Client]:
+def house(sandbox: Sandbox, settings, transactional_db: None) -> Iterator[list[Account]]:
     settings.SANDBOX_URL = sandbox.url
     client = Client.objects.create(slug="dom-ventas", name="Dom Ventas")
     sync_sites()
+    first = (NOW - timedelta(days=70)).date()
     with tenancy.acting_for(client, actor="test"):
-        yield client
+        for code, channel, ref, sites, secrets in (
+            (
+                "amazon-eu",
+                "amazon",
+                "A2DOMVENTASEU",
+                ["amazon.de", "amazon.fr"],
+                LWA | {"refresh_token": "Atzr|sandbox-eu"},
+            ),
+            ("amazon-us", "amazon", "A1DOMVENTASUS", ["amazon.com"], LWA | {"refresh_token": "Atzr|sandbox-us"}),
+            (
+                "bunnings-au",
+                "bunnings",
+                "2042",
+                ["bunnings.com.au"],
+                {"api_key": "sandbox-bunnings-key", "shop_id": "2042"},
+            ),
+        ):
+            create_account(
+                channel=channel, code=code, name=code, external_id=ref, sites=sites, secrets=secrets, now=NOW,
+                cutover_on=first,
+            )  # fmt: skip
+        yield accounts()
 
 
-def amazon(code: str = "amazon-eu") -> Account:
-    return create_account(
-        channel="amazon", code=code, name="Amazon Europe", external_id="A2DOMVENTASEU",
-        sites=["amazon.de", "amazon.fr"], now=NOW, cutover_on=(NOW - timedelta(days=45)).date(),
-        secrets={
-            "client_id": "sandbox-client", "client_secret": "sandbox-secret", "refresh_token": "Atzr|sandbox-eu",
-        },
-    )  # fmt: skip
+def run(house: list[Account], **how) -> dict[tuple[str, str], Synced]:
+    return {(x.pulled.account, x.pulled.flow): x for x in sync(house, now=NOW, **how)}
 
 
-def test_a_first_pull_brings_all_orders_and_covers_the_time(house):
-    account = amazon()
-    result = pull_stream(account, "orders", now=NOW)
-    assert (result.state, result.error) == ("done", "")
-    assert 50 < Order.objects.count() <= result.tally.records
-    stream = Stream.objects.get(flow="orders")
-    assert stream.complete_until == NOW - timedelta(minutes=3)
-    assert stream.window is None
+def test_every_flow_of_every_account_is_read_and_the_second_time_writes_nothing(house: list[Account]):
+    for account in house:
+        assert try_connection(account, now=NOW).ok
+    done = run(house)
+    problems = {key: x.pulled.error for key, x in done.items() if x.pulled.state != "done"}
+    assert problems == {}
+    assert {account for account, _ in done} == {"amazon-eu", "amazon-us", "bunnings-au"}
+    for model in (Order, Listing, Settlement, Transaction):
+        assert model.objects.values("account").distinct().count() == 3, model
+    assert SettlementLine.objects.count() > 500
     assert not SyncWindow.objects.exclude(status="done").exists()
+    assert not ReportJob.objects.exclude(status="done").exists()
+    assert {row.health for row in monitor.rows(now=NOW)} == {"fresh"}
+    again = run(house, since=NOW - timedelta(days=30))
+    assert {key: x.pulled.tally.written for key, x in again.items() if x.pulled.tally.written} == {}
+    assert reprocess(house, now=NOW).changed == 0
+
+
+def test_one_account_refused_leaves_the_others_alone(house: list[Account]):
+    broken = next(account for account in house if account.code == "amazon-eu")
+    set_secrets(broken, LWA | {"refresh_token": "Atzr|forgotten"}, now=NOW)
+    done = run(house, flow="orders")
+    assert {key[0]: x.pulled.state for key, x in done.items()} == {
+        "amazon-eu": "failed", "amazon-us": "done", "bunnings-au": "done",
+    }  # fmt: skip
+    stream = Stream.objects.get(account=broken, flow="orders")
+    assert stream.last_error_kind == "unauthorized"
+    assert "forgotten" not in stream.last_error
+    broken.refresh_from_db()
+    assert broken.status == "broken"
+    assert not Order.objects.filter(account=broken).exists()
+
+
+def test_no_buyer_stands_in_plain_text_in_the_archive(house: list[Account]):
+    run([account for account in house if account.code != "amazon-us"], flow="orders")
+    for document in RawDocument.objects.filter(flow="orders"):
+        assert document.is_encrypted
+        assert document.purge_at is not None
