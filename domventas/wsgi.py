@@ -19,7 +19,5 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
     """Django's application; while secrets are the demo's, for this machine alone, wherever it listens."""
     if settings.LOOPBACK_ONLY and environ.get("REMOTE_ADDR", "") not in LOOPBACK:
         start_response("403 Forbidden", [("Content-Type", "text/plain")])
-        return [
-            b"The demo answers on its own machine only. Set SECRET_KEY and DATABASE_URL to serve others.\n"
-        ]
+        return [b"The demo answers on its own machine only. Set SECRET_KEY and DATABASE_URL to serve others.\n"]
     return django(environ, start_response)
