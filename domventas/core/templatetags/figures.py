@@ -85,6 +85,12 @@ def lasting(span: timedelta | None) -> str:
     return DASH if span is None else _length(int(abs(span.total_seconds())))
 
 
+@register.filter
+def spoken(code: str) -> str:
+    """A code of ours as people read it: "referral_fee" → "referral fee"."""
+    return str(code).replace("_", " ") or DASH
+
+
 def _length(seconds: int) -> str:
     if seconds < HOUR:
         return _("%(count)d min") % {"count": seconds // MINUTE}
