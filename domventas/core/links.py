@@ -27,7 +27,7 @@ def to_row(row: models.Model | None, label: str | Promise = "") -> SafeString | 
 
 def to_raw(raw_id: int | None, label: str | Promise) -> SafeString | str:
     """A link to the marketplace's own bytes; a dash where none are kept."""
-    return _link("admin:marketplaces_rawdocument_change", label, args=[raw_id]) if raw_id else "–"
+    return _link("marketplaces:raw", label, args=[raw_id]) if raw_id else "–"
 
 
 def _link(route: str, label: str | Promise, *, args: list[Any] | None = None, query: str = "") -> SafeString | str:
