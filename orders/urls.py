@@ -7,4 +7,7 @@ from django.urls import path
 from orders.pages import order
 
 app_name = "orders"
-urlpatterns = [path("orders/<int:pk>/", order.show, name="order")]
+urlpatterns = [
+    path("orders/<int:pk>/", order.show, name="order"),
+    path("orders/<slug:account>/<str:external_id>/", order.by_number, name="number"),
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
@@ -25,4 +26,19 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         (drawn.panel, render_to_string(drawn.panel.template, dict(drawn.data), request))
         for drawn in panels.draw(request, "orders.order", found.order)
     ]
-    return page(request, "orders/order.html", {"title": found.order.external_id, "detail": found, "parts": parts})
+    context = {
+        "title": found.order.external_id,
+        "detail": found,
+        "parts": parts,
+        "open_oddities": [odd for odd in found.exceptions if odd.resolved_at is None],
+        "may_see_raw": request.user.has_perm("marketplaces.view_rawdocument"),
+    }
+    return page(request, "orders/order.html", context)
+
+
+@require_GET
+@permission_required("orders.view_order", raise_exception=True)
+def by_number(request: HttpRequest, account: str, external_id: str) -> HttpResponse:
+    """The order by the numbers people know: the account's code and the marketplace's order number."""
+    found = get_object_or_404(Order, account__code=account, external_id=external_id)
+    return redirect("orders:order", found.pk)
