@@ -91,6 +91,7 @@ def scan_gaps(run: Run) -> None:
 
 @scheduled("platform.retention", "30 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26))
 def remove_personal_data(run: Run) -> None:
-    """Raw documents lose their personal data when its time is over."""
+    """Raw documents lose their personal data when its time is over; old logs go."""
     while raw.purge(now=clock()):
         pass
+    streams.forget(now=clock())

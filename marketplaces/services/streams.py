@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
 
 from domventas.core.errors import DomventasError
 from marketplaces.errors import BorderError, Throttled, Unauthorized
-from marketplaces.models import Account, Stream
+from marketplaces.models import Account, ReportJob, Stream, SyncWindow
 from marketplaces.registry import connectors
 from marketplaces.services.claims import Claim, claim
 
 #: The kind of errors that are not the marketplace's.
 OWN_FAULT: Final = "own"
+#: How long the log of windows is kept.
+LOG_KEPT: Final = timedelta(days=90)
 #: Kinds of errors that another try may heal.
 MAY_HEAL: Final = frozenset({"unavailable", OWN_FAULT})
 
@@ -79,6 +81,16 @@ def reread(stream: Stream, *, since: datetime, now: datetime) -> None:
     """
     with claim(stream, now=now) as held, transaction.atomic(), connection.cursor() as cursor:
         held.uncover(cursor, [(since, max(now, since))])
+
+
+def forget(*, now: datetime) -> int:
+    """Drop the log of windows and reports that nobody asks about any more; returns how many rows.
+
+    Reports are remembered longer than marketplaces list them, or they would be taken for new ones.
+    """
+    old_windows = SyncWindow.objects.filter(started_at__lt=now - LOG_KEPT)
+    old_reports = ReportJob.objects.filter(ended_at__lt=now - 2 * LOG_KEPT)
+    return old_windows.delete()[0] + old_reports.delete()[0]
 
 
 def in_words(error: Exception) -> str:

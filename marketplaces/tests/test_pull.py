@@ -372,6 +372,13 @@ def test_reading_again_from_a_day_on_is_asked_for_once(toy: Toy, account: Accoun
     assert pull(account).windows == 0
 
 
+def test_old_logs_are_dropped_and_newer_ones_kept(toy: Toy, account: Account):
+    pull(account)
+    assert streams.forget(now=NOW + timedelta(days=89)) == 0
+    assert streams.forget(now=NOW + timedelta(days=91)) == 10
+    assert not SyncWindow.objects.exists()
+
+
 def test_nothing_before_the_cutover_is_asked_for(toy: Toy, account: Account):
     toy.fill(9)
     Account.objects.filter(pk=account.pk).update(cutover_on=day(NOW - timedelta(days=2)))
