@@ -110,3 +110,17 @@ def test_no_buyer_stands_in_plain_text_in_the_archive(house: list[Account]):
     for document in RawDocument.objects.filter(flow="orders"):
         assert document.is_encrypted
         assert document.purge_at is not None
+
+
+def test_a_settlement_that_was_lost_is_noticed_and_fetched_again(house: list[Account]):
+    (account,) = (each for each in house if each.code == "amazon-us")
+    run([account], flow="settlements")
+    lost = Settlement.objects.filter(account=account).order_by("period_end").first()
+    count, total = lost.line_count, Settlement.objects.count()
+    SettlementLine.objects.filter(settlement=lost).delete()
+    lost.delete()
+    (done,) = run([account], flow="settlements").values()
+    assert (done.pulled.state, done.pulled.gaps) == ("done", 1)
+    assert Settlement.objects.count() == total
+    assert Settlement.objects.get(settlement_ref=lost.settlement_ref).line_count == count
+    assert run([account], flow="settlements")[("amazon-us", "settlements")].pulled.gaps == 0
