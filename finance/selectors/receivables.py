@@ -1,0 +1,277 @@
+"""What the marketplaces owe: receivables by state, what comes when, what is late and why, and how it came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Count, Sum
+
+from domventas.core.tenancy import current
+from domventas.core.times import Period
+from finance.models import Receivable
+from finance.services.expected import KIND_PARAMS
+from marketplaces.models import Account
+
+NOTHING: Final = Decimal(0)
+#: States in which money is still to come.
+UNFINISHED: Final = ("not_due", "deferred", "due", "overdue", "part_paid", "disputed", "no_evidence")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRow:
+    """Receivables of one account, currency and state; None where no part is known."""
+
+    account: str
+    currency: str
+    state: str
+    lines: int
+    shipped: Decimal | None
+    open: Decimal | None
+
+
+def sums_by_state() -> list[StateRow]:
+    """Shipped value and what is open by account, currency and state; the states add up to what was shipped."""
+    names = dict(Account.objects.values_list("pk", "code"))
+    rows = (
+        Receivable.objects.order_by("account_id", "currency", "state")
+        .values("account_id", "currency", "state")
+        .annotate(lines=Count("pk"), shipped=Sum("shipped_value"), rest=Sum("open"))
+    )
+    return [
+        StateRow(
+            account=names[row["account_id"]], currency=row["currency"], state=row["state"], lines=row["lines"],
+            shipped=row["shipped"], open=row["rest"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+#: Everything that changes what a marketplace owes, each on its own day: order lines when shipped, refunds when given,
+#: lines of the account when booked, what was paid otherwise than expected when booked, transfers when made.
+MOVEMENTS: Final = """
+WITH facts AS (
+    SELECT v.account_id, v.currency, coalesce(v.shipped_on, o.ordered_on) AS day,
+           CASE WHEN r.event = 'refund' THEN 'refunds'
+                WHEN r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]) THEN 'sales'
+                WHEN r.kind IN ('withheld_tax', 'withholding_tax') THEN 'withheld' ELSE 'fees' END AS what,
+           coalesce(r.expected, CASE WHEN r.verdict = 'no_rule' THEN r.actual END) AS amount,
+           CASE WHEN r.event = 'refund' THEN b.day END AS booked_on
+    FROM finance_receivable AS v
+    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = v.line_id
+    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
+    JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
+    LEFT JOIN LATERAL (
+        SELECT coalesce(min(s.posted_at)::date, min(x.refunded_at)::date) AS day
+        FROM (SELECT 1) AS one
+        LEFT JOIN finance_settlementline AS s
+          ON s.client_id = %(client)s AND s.order_line_id = v.line_id AND s.event = 'refund'
+         AND s.reverses IS NULL AND s.reversed_in IS NULL
+        LEFT JOIN orders_orderrefund AS x ON x.client_id = %(client)s AND x.line_id = v.line_id
+        WHERE r.event = 'refund'
+    ) AS b ON true
+    WHERE v.client_id = %(client)s
+),
+moved AS (
+    SELECT account_id, currency, coalesce(booked_on, day) AS day, what, amount FROM facts WHERE amount IS NOT NULL
+    UNION ALL
+    SELECT s.account_id, s.currency, coalesce(s.posted_at, h.period_end, h.loaded_at)::date,
+           CASE WHEN s.kind = 'unexplained' OR s.cause = 'unknown_kind' THEN 'unexplained' ELSE 'fees' END, s.amount
+    FROM finance_settlementline AS s
+    JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
+    WHERE s.client_id = %(client)s AND s.reverses IS NULL AND s.reversed_in IS NULL AND s.money_class <> 'cash'
+      AND (s.order_line_id IS NULL AND s.state <> 'awaiting' OR s.event = 'account')
+    UNION ALL
+    SELECT l.account_id, r.currency, coalesce(v.settled_on, v.shipped_on, o.ordered_on), 'unexplained',
+           coalesce(r.difference, r.actual)
+    FROM finance_linereconciliation AS r
+    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
+    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
+    LEFT JOIN finance_receivable AS v ON v.client_id = %(client)s AND v.line_id = r.line_id
+    WHERE r.client_id = %(client)s AND r.actual IS NOT NULL
+      AND (r.difference <> 0 OR r.difference IS NULL AND (r.verdict <> 'no_rule' OR v.line_id IS NULL))
+    UNION ALL
+    SELECT s.account_id, s.currency, coalesce(s.posted_at, h.period_end, h.loaded_at)::date, 'awaiting', s.amount
+    FROM finance_settlementline AS s
+    JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
+    WHERE s.client_id = %(client)s AND s.reverses IS NULL AND s.reversed_in IS NULL AND s.money_class <> 'cash'
+      AND s.order_line_id IS NULL AND s.state = 'awaiting'
+    UNION ALL
+    SELECT account_id, currency, paid_on, 'payouts', -amount FROM finance_payout
+    WHERE client_id = %(client)s AND state = 'paid' AND paid_on IS NOT NULL
+)
+SELECT account_id, currency,
+       coalesce(sum(amount) FILTER (WHERE day < %(start)s), 0),
+       coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'sales'), 0),
+       coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'refunds'), 0),
+       coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'fees'), 0),
+       coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'withheld'), 0),
+       coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'payouts'), 0),
+       coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'unexplained'), 0),
+       coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'awaiting'), 0),
+       coalesce(sum(amount), 0)
+FROM moved
+WHERE day < %(end)s
+GROUP BY account_id, currency
+ORDER BY account_id, currency
+"""
+
+#: The same balance by the marketplaces' own papers: all they have booked, less what they have transferred, and what is
+#: still to be booked for shipped lines.
+PROVED: Final = """
+WITH parts AS (
+    SELECT v.account_id, v.currency, r.expected AS amount
+    FROM finance_receivable AS v
+    JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
+    WHERE v.client_id = %(client)s AND r.verdict = 'awaiting' AND r.actual IS NULL
+    UNION ALL
+    SELECT account_id, currency, amount FROM finance_settlementline
+    WHERE client_id = %(client)s AND reverses IS NULL AND reversed_in IS NULL AND money_class <> 'cash'
+    UNION ALL
+    SELECT account_id, currency, -amount FROM finance_payout
+    WHERE client_id = %(client)s AND state = 'paid' AND paid_on < %(end)s
+)
+SELECT account_id, currency, coalesce(sum(amount), 0) FROM parts GROUP BY account_id, currency
+"""
+
+HELD: Final = """
+SELECT account_id, currency, -coalesce(sum(amount), 0) FROM finance_settlementline
+WHERE client_id = %(client)s AND kind = 'reserve' AND reverses IS NULL AND reversed_in IS NULL
+GROUP BY account_id, currency
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollForward:
+    """opening + sales + refunds + fees + withheld + payouts + unexplained + awaiting = closing [currency].
+
+    Sales come from shipped order lines, not from statements. `unexplained` is paid − expected of what was booked;
+    `awaiting` is booked for orders we do not know yet. Grey parts of the closing balance: `reserve`, `deferred`,
+    `overdue`. `proved` is the closing balance by the statements, now; None for a period in the past.
+    """
+
+    account: str
+    account_code: str
+    currency: str
+    opening: Decimal
+    sales: Decimal
+    refunds: Decimal
+    fees: Decimal
+    withheld: Decimal
+    payouts: Decimal
+    unexplained: Decimal
+    awaiting: Decimal
+    closing: Decimal
+    reserve: Decimal = NOTHING
+    deferred: Decimal = NOTHING
+    overdue: Decimal = NOTHING
+    proved: Decimal | None = None
+    states: dict[str, Decimal] = field(default_factory=dict)
+
+
+def roll_forward(period: Period, *, today: date) -> list[RollForward]:
+    """The balance of each account and currency over a period; five queries."""
+    params = {"client": current().one, "start": period.start, "end": period.end, **KIND_PARAMS}
+    with connection.cursor() as cursor:
+        cursor.execute(MOVEMENTS, params)
+        moved = cursor.fetchall()
+        cursor.execute(PROVED, params)
+        proved = {(account, currency): amount for account, currency, amount in cursor.fetchall()}
+        cursor.execute(HELD, params)
+        held = {(account, currency): amount for account, currency, amount in cursor.fetchall()}
+    accounts = {account.pk: account for account in Account.objects.all()}
+    open_sums: dict[tuple[str, str], dict[str, Decimal]] = {}
+    for row in sums_by_state():
+        open_sums.setdefault((row.account, row.currency), {})[row.state] = row.open or NOTHING
+    is_now = period.end > today
+    found = []
+    for account_id, currency, *amounts in moved:
+        account = accounts[account_id]
+        states = open_sums.get((account.code, currency), {}) if is_now else {}
+        names = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting", "closing")
+        parts: dict[str, Any] = dict(zip(names, amounts, strict=True))
+        found.append(
+            RollForward(
+                account=account.name, account_code=account.code, currency=currency, **parts,
+                reserve=held.get((account_id, currency), NOTHING) if is_now else NOTHING,
+                deferred=states.get("deferred", NOTHING), overdue=states.get("overdue", NOTHING), states=states,
+                proved=proved.get((account_id, currency), NOTHING) if is_now else None,
+            )
+        )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    """What is expected in one week of one currency; `start` None = overdue, `is_later` = beyond the four weeks."""
+
+    currency: str
+    start: date | None
+    amount: Decimal
+    lines: int
+    is_later: bool = False
+
+
+def expected_weeks(*, today: date, weeks: int = 4) -> list[Week]:
+    """Open receivables by the week they are due, per currency: overdue first, what comes later last."""
+    last = today + timedelta(weeks=weeks)
+    sums: dict[tuple[str, int], tuple[Decimal, int]] = {}
+    rows = (
+        Receivable.objects.filter(state__in=UNFINISHED)
+        .order_by()
+        .values("currency", "state", "due_on")
+        .annotate(rest=Sum("open"), lines=Count("pk"))
+    )
+    for row in rows:
+        due: date = row["due_on"] or last
+        if row["state"] == "overdue":
+            week = -1
+        else:
+            week = min(max((due - today).days, 0) // 7, weeks) if due < last else weeks
+        amount, lines = sums.get((row["currency"], week), (NOTHING, 0))
+        sums[row["currency"], week] = (amount + (row["rest"] or NOTHING), lines + row["lines"])
+    return [
+        Week(
+            currency=currency, start=None if week < 0 else today + timedelta(weeks=week), amount=amount, lines=lines,
+            is_later=week == weeks,
+        )
+        for (currency, week), (amount, lines) in sorted(sums.items())
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Overdue money by reason and age: `ages` holds the open sum for 1–7, 8–30, 31–60 and more days."""
+
+    reason: str
+    account: str
+    currency: str
+    lines: int
+    ages: tuple[Decimal, Decimal, Decimal, Decimal]
+
+    @property
+    def total(self) -> Decimal:
+        """All ages together."""
+        return sum(self.ages, NOTHING)
+
+
+def overdue(*, today: date) -> list[Late]:
+    """Overdue and part-paid receivables by account, reason and age since they were due."""
+    names = dict(Account.objects.values_list("pk", "name"))
+    found: dict[tuple[str, int, str], tuple[int, list[Decimal]]] = {}
+    rows = Receivable.objects.filter(state__in=["overdue", "part_paid"], open__gt=0).values_list(
+        "reason", "account_id", "currency", "due_on", "open"
+    )
+    for reason, account, currency, due_on, rest in rows.iterator():
+        days = (today - due_on).days if due_on else 0
+        age = 0 if days <= 7 else 1 if days <= 30 else 2 if days <= 60 else 3
+        lines, ages = found.setdefault((reason, account, currency), (0, [NOTHING] * 4))
+        ages[age] += rest
+        found[reason, account, currency] = (lines + 1, ages)
+    return [
+        Late(reason=reason, account=names[account], currency=currency, lines=lines, ages=(a[0], a[1], a[2], a[3]))
+        for (reason, account, currency), (lines, a) in sorted(found.items())
+    ]
