@@ -214,19 +214,34 @@ FROM placed AS p LEFT JOIN taxed AS t USING (site, kind, day)
 ORDER BY p.ordinal
 """
 
+#: Columns of the stage of lines that wait for their order.
+WAITING_STAGE: Final = {
+    "id": "bigint",
+    "order_ref": "text",
+    "order_line_ref": "text",
+    "seller_sku": "text",
+    "site": "text",
+    "kind": "text",
+    "amount": "numeric",
+    "currency": "text",
+}
+
+WAITING: Final = """
+INSERT INTO @stage
+SELECT id, order_ref, order_line_ref, seller_sku, site, kind, amount, currency
+FROM finance_settlementline
+WHERE client_id = %(client)s AND account_id = %(account)s AND state = 'awaiting' AND order_line_id IS NULL
+  AND reversed_in IS NULL
+"""
+
 #: Give awaiting lines the order line that has arrived since, with the site and the tax that follow from it.
 RESOLVE: Final = f"""
-WITH waiting AS (
-    SELECT id, order_ref, order_line_ref, seller_sku, site, kind, amount, currency
-    FROM finance_settlementline
-    WHERE client_id = %(client)s AND account_id = %(account)s AND state = 'awaiting' AND reversed_in IS NULL
-),
-asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku FROM waiting),
+WITH asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku FROM @stage),
 {FOUND},
 placed AS (
     SELECT w.id, w.kind, w.amount, w.currency, o.line_id, coalesce(nullif(w.site, ''), o.site) AS site,
            o.ordered_on AS day
-    FROM waiting AS w JOIN found AS o USING (order_ref, order_line_ref, seller_sku)
+    FROM @stage AS w JOIN found AS o USING (order_ref, order_line_ref, seller_sku)
     WHERE o.line_id IS NOT NULL
 ),
 digits AS (SELECT * FROM unnest(%(currencies)s::text[], %(minor_units)s::int[]) AS d(currency, digits)),

@@ -14,11 +14,13 @@ from django.db import connection
 
 from domventas.core import bulk, tenancy
 from domventas.core.money import minor_unit
-from finance.models import Settlement
+from finance.models import Settlement, SettlementLine
 from finance.services import settlement_sql as sql
 from finance.services.fee_kinds import KindBook, Meaning
+from finance.services.statistics import count_if_never_counted
 from marketplaces.models import Account, AccountSite, Site
 from marketplaces.records import FeeKind, MoneyEvent, SettlementLineRecord
+from orders.models import Order, OrderLine
 
 #: How the line we make ourselves is called where the marketplace's own words stand otherwise.
 UNEXPLAINED_TYPE = "header difference"
@@ -70,6 +72,7 @@ def from_log(account: Account, settlement_ref: str, payout_types: Sequence[str])
                 "payout_types": list(payout_types),
             },
         )
+        cursor.execute(f"ANALYZE {stage}")
         yield stage
 
 
@@ -165,6 +168,7 @@ def write(
         "zones": zones,
         "only_site": only,
     }
+    count_if_never_counted(Order, OrderLine, SettlementLine)
     with connection.cursor() as cursor:
         gone = 0
         if settlement.digest:

@@ -1,0 +1,24 @@
+"""Counts the planner needs before a big join: a table nobody has counted yet is taken for a handful of rows."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from domventas.core import partitions
+from domventas.core.models import ClientModel
+
+_UNCOUNTED = "SELECT relname FROM pg_class WHERE oid = ANY(%s::regclass[]::oid[]) AND reltuples <= 0"
+
+
+def count_if_never_counted(*models: type[ClientModel]) -> None:
+    """Count those tables that were empty, or not there, when the server last looked; usually one cheap query.
+
+    Right after a first load the server has not come round to it, and joins on a client's rows would compare each
+    line with each order.
+    """
+    tables = {model._meta.db_table: model for model in models}
+    with connection.cursor() as cursor:
+        cursor.execute(_UNCOUNTED, [list(tables)])
+        uncounted = [row[0] for row in cursor.fetchall()]
+    for table in uncounted:
+        partitions.analyze(tables[table])

@@ -1,0 +1,29 @@
+"""The planner gets its counts before the first big join, and only then."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from finance.models import ExchangeRate
+from finance.services.statistics import count_if_never_counted
+
+pytestmark = pytest.mark.db
+
+
+def test_a_table_is_counted_once_it_has_rows_and_then_left_alone(acting: Any) -> None:
+    ExchangeRate.objects.bulk_create(
+        ExchangeRate(currency="USD", day=date(2026, 1, 1) + timedelta(days=n), rate=1, source="test") for n in range(7)
+    )
+    with CaptureQueriesContext(connection) as first:
+        count_if_never_counted(ExchangeRate)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'finance_exchangerate'")
+        assert cursor.fetchone()[0] == 7
+    with CaptureQueriesContext(connection) as second:
+        count_if_never_counted(ExchangeRate)
+    assert (len(first), len(second)) == (2, 1)
