@@ -1,0 +1,92 @@
+"""Throw-away databases on the servers in use: made, filled, cloned for each run, and dropped whatever happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from domventas.core.provisioning import provision
+
+URLS = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_OPS_URL")
+
+
+def environment(database: str) -> dict[str, str]:
+    """Environment of a child process that works on a database."""
+    return {name: re.sub(r"(?<=@)([^/]*)/[^?]*", rf"\1/{database}", os.environ[name]) for name in URLS}
+
+
+@contextmanager
+def superuser(database: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
+    """A connection that may make databases."""
+    with psycopg.connect(os.environ["DATABASE_SUPERUSER_URL"], dbname=database, autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def fresh(template: str = "") -> Iterator[str]:
+    """A new database: a clone of `template`, else one with roles and privileges but no tables. Dropped at the end."""
+    name = f"bench_{os.getpid()}_{secrets.token_hex(3)}"
+    with superuser() as server:
+        _sweep(server)
+        if template:
+            _clone(server, template, name)
+        else:
+            provision(os.environ["DATABASE_SUPERUSER_URL"], name)
+    try:
+        yield name
+    finally:
+        with superuser() as server:
+            server.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def analyze(database: str) -> None:
+    """Give the planner its counts, as they are in a database that has lived for a while."""
+    with superuser(database) as server:
+        server.execute("VACUUM (ANALYZE)")
+        server.execute("CHECKPOINT")
+
+
+def rows_written(connection: psycopg.Connection[Any]) -> Mapping[str, int]:
+    """Rows inserted, updated and deleted in this database since it was cloned, by the server's own counters."""
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    connection.execute("SELECT pg_stat_clear_snapshot()")
+    row = connection.execute(
+        "SELECT coalesce(sum(n_tup_ins), 0), coalesce(sum(n_tup_upd), 0), coalesce(sum(n_tup_del), 0)"
+        " FROM pg_stat_user_tables WHERE schemaname = 'public'"
+    ).fetchone()
+    assert row is not None  # an aggregate always has one row
+    return {"inserted": int(row[0]), "updated": int(row[1]), "deleted": int(row[2])}
+
+
+def _clone(server: psycopg.Connection[Any], template: str, name: str) -> None:
+    # Copying files leaves nothing of the copy in the log that the measured writes share.
+    server.execute(
+        SQL("CREATE DATABASE {} OWNER owner TEMPLATE {} STRATEGY FILE_COPY").format(
+            Identifier(name), Identifier(template)
+        )
+    )
+
+
+def _sweep(server: psycopg.Connection[Any]) -> None:
+    """Drop what benches left behind when they were killed."""
+    for (name,) in server.execute(r"SELECT datname FROM pg_database WHERE datname LIKE 'bench\_%'").fetchall():
+        left = re.fullmatch(r"bench_(\d+)_\w+", name)
+        if left and not _runs(int(left[1])):
+            server.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
