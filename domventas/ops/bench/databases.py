@@ -57,12 +57,11 @@ def rows_written(connection: psycopg.Connection[Any]) -> Mapping[str, int]:
     """Rows inserted, updated and deleted in this database since it was cloned, by the server's own counters."""
     connection.execute("SELECT pg_stat_force_next_flush()")
     connection.execute("SELECT pg_stat_clear_snapshot()")
-    row = connection.execute(
+    ((inserted, updated, deleted),) = connection.execute(
         "SELECT coalesce(sum(n_tup_ins), 0), coalesce(sum(n_tup_upd), 0), coalesce(sum(n_tup_del), 0)"
         " FROM pg_stat_user_tables WHERE schemaname = 'public'"
-    ).fetchone()
-    assert row is not None  # an aggregate always has one row
-    return {"inserted": int(row[0]), "updated": int(row[1]), "deleted": int(row[2])}
+    ).fetchall()
+    return {"inserted": int(inserted), "updated": int(updated), "deleted": int(deleted)}
 
 
 def _clone(server: psycopg.Connection[Any], template: str, name: str) -> None:

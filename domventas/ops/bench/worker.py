@@ -18,8 +18,7 @@ from domventas.ops.bench.plan import Bench, Job
 
 def run(bench: Bench, arm_name: str, job: Job) -> dict[str, Any]:
     """Run one arm (or `seed`) as the bench's client; times are seconds, memory is MB."""
-    if arm_name == "seed":
-        assert bench.seed is not None  # asked for by a bench that has one
+    if arm_name == "seed" and bench.seed:
         bench.seed(job)
         return {}
     arm = next(arm for arm in bench.arms if arm.name == arm_name)
