@@ -91,6 +91,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("css/bo.css")
 
 
+def favicon(request: HttpRequest) -> str:
+    """The house's sign in the browser's tab."""
+    return static("favicon.svg")
+
+
 def client_links(request: HttpRequest) -> list[dict[str, str]]:
     """Entries of the switch between the clients this person works for."""
     if not request.user.is_authenticated:
@@ -152,13 +157,18 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     sections = []
     for title, entries in NAVIGATION:
         items = [
-            {"title": label, "link": link, "icon": symbol}
+            {"title": label, "link": link, "icon": symbol, "active": _is_open(request, link)}
             for label, route, symbol, right in entries
             if (not right or request.user.has_perm(right)) and (link := _link(route))
         ]
         if items:
-            sections.append({"title": title, "separator": True, "items": items})
+            sections.append({"title": title, "separator": bool(sections), "items": items})
     return sections
+
+
+def _is_open(request: HttpRequest, link: str) -> bool:
+    """Whether the page belongs to the entry; the first page's address is the beginning of every other."""
+    return request.path == link or (link != reverse("reports:today") and request.path.startswith(link))
 
 
 def _link(route: str) -> str:

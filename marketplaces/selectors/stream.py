@@ -55,8 +55,8 @@ def detail(found: Stream, *, now: datetime) -> Detail:
         stream=found,
         gaps=gaps,
         days=days,
-        windows=list(SyncWindow.objects.filter(stream=found).order_by("-started_at")[:SHOWN]),
-        documents=list(RawDocument.objects.filter(**mine).defer("body").order_by("-last_fetched_at")[:SHOWN]),
+        windows=list(SyncWindow.objects.filter(stream=found).order_by("-started_at", "-pk")[:SHOWN]),
+        documents=list(RawDocument.objects.filter(**mine).defer("body").order_by("-last_fetched_at", "-pk")[:SHOWN]),
         reports=list(ReportJob.objects.filter(stream=found, status__in=WAITING).order_by("created_at")[:SHOWN]),
         quarantined=list(
             Quarantined.objects.filter(**mine, resolved_at=None).defer("excerpt").order_by("-last_seen_at")[:SHOWN]
