@@ -91,8 +91,9 @@ moved AS (
     JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
     JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
     LEFT JOIN finance_receivable AS v ON v.client_id = %(client)s AND v.line_id = r.line_id
-    WHERE r.client_id = %(client)s AND r.actual IS NOT NULL
-      AND (r.difference <> 0 OR r.difference IS NULL AND (r.verdict <> 'no_rule' OR v.line_id IS NULL))
+    WHERE r.client_id = %(client)s
+      AND (r.difference <> 0
+           OR r.difference IS NULL AND r.actual <> 0 AND (r.verdict <> 'no_rule' OR v.line_id IS NULL))
     UNION ALL
     SELECT s.account_id, s.currency, coalesce(s.posted_at, h.period_end, h.loaded_at)::date, 'awaiting', s.amount
     FROM finance_settlementline AS s
@@ -227,10 +228,9 @@ def expected_weeks(*, today: date, weeks: int = 4) -> list[Week]:
     )
     for row in rows:
         due: date = row["due_on"] or last
+        week = min(max((due - today).days, 0) // 7, weeks)
         if row["state"] == "overdue":
             week = -1
-        else:
-            week = min(max((due - today).days, 0) // 7, weeks) if due < last else weeks
         amount, lines = sums.get((row["currency"], week), (NOTHING, 0))
         sums[row["currency"], week] = (amount + (row["rest"] or NOTHING), lines + row["lines"])
     return [
