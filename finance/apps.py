@@ -14,5 +14,10 @@ class FinanceConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen for new accounts."""
+        """Listen for new accounts, and tell the gap scan which orders statements name."""
         from finance import receivers  # noqa: F401 - the import is the registration
+        from finance.selectors import unknown_orders
+        from marketplaces.selectors.gaps import order_gap_finders
+
+        if unknown_orders.named not in order_gap_finders:
+            order_gap_finders.append(unknown_orders.named)

@@ -1,0 +1,89 @@
+"""The tables of the documentation that follow from the code, so that nobody has to keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+
+from domventas.core.jobs import declare
+from marketplaces.registry import connectors
+from tickets.registry import DETECTORS
+
+HEAD: Final = "<!-- Made by `manage.py docs`; change the code instead. -->\n\n"
+
+
+def timetable() -> str:
+    """Every scheduled job as declared."""
+    rows = [
+        f"| `{job.name}` | `{job.cadence}` | {job.queue} | {job.soft} s | {job.overlap} | {_first_line(job.body)} |"
+        for job in declare.rows().values()
+        if not job.name.startswith("test.")
+    ]
+    head = (
+        "# Timetable\n\nCron expressions in UTC.\n\n"
+        "| job | cadence | queue | limit | overlap | what |\n|---|---|---|---|---|---|\n"
+    )
+    return HEAD + head + "\n".join(rows) + "\n"
+
+
+def ticket_types() -> str:
+    """Every ticket type with its inputs and limits."""
+    rows = [
+        f"| `{name}` | {detector.label} | `{detector.job}` | {', '.join(detector.inputs)} | "
+        f"{', '.join(f'{code} = {value}' for code, value in detector.limits.items())} | "
+        f"{detector.open_after} / {detector.close_after} |"
+        for name, detector in DETECTORS.items()
+    ]
+    head = (
+        "# Ticket types\n\n| type | what | job | judged by | limits (defaults) | opens / closes after runs |\n"
+        "|---|---|---|---|---|---|\n"
+    )
+    return HEAD + head + "\n".join(rows) + "\n"
+
+
+def marketplaces() -> str:
+    """Every marketplace with its sites and what it can do."""
+    parts = [HEAD, "# Marketplaces\n"]
+    for name, connector in connectors.items():
+        parts.append(f"\n## {connector.label} (`{name}`)\n\n")
+        parts.append("| flow | cadence | target | longest window | history |\n|---|---|---|---|---|\n")
+        parts += [
+            f"| {flow_name} | `{flow.cadence}` | {flow.freshness} | {flow.window} | {flow.history} |\n"
+            for flow_name, flow in connector.flows.items()
+        ]
+        sites = ", ".join(f"{site.code} ({site.currency})" for site in connector.sites)
+        parts.append(f"\nSites: {sites}.\n")
+    return "".join(parts)
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "docs/timetable.md": timetable,
+    "docs/ticket-types.md": ticket_types,
+    "docs/marketplaces.md": marketplaces,
+}
+
+
+def stale() -> list[str]:
+    """Generated pages whose text on disk is not what the code says."""
+    return [
+        name for name, make in PAGES.items() if not _path(name).exists() or _path(name).read_text("utf-8") != make()
+    ]
+
+
+def write() -> list[str]:
+    """Write the pages that are stale; returns their names."""
+    names = stale()
+    for name in names:
+        _path(name).write_text(PAGES[name](), encoding="utf-8")
+    return names
+
+
+def _path(name: str) -> Path:
+    return Path(settings.BASE_DIR) / name
+
+
+def _first_line(body: Callable[..., None]) -> str:
+    return (body.__doc__ or "").strip().splitlines()[0]
