@@ -36,7 +36,7 @@ SELECT count(*), sum(('x' || left(md5(fact), 15))::bit(60)::bigint)
 FROM (
     SELECT concat_ws('|', o.external_id, o.site_id, o.currency, o.status, o.stated_total, o.computed_total,
                      o.ordered_at, o.source_updated_at, l.external_id, l.sku_id, l.listing_id, l.quantity,
-                     l.quantity_shipped, l.status, l.hold, l.ship_by, l.shipped_at, c.kind, c.amount, c.currency) AS fact
+                     l.quantity_shipped, l.status, l.hold, l.ship_by, l.shipped_at, c.kind, c.amount) AS fact
     FROM orders_order AS o
     JOIN orders_orderline AS l ON l.order_id = o.id
     JOIN orders_ordercharge AS c ON c.line_id = l.id
