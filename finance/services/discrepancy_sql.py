@@ -62,7 +62,7 @@ SELECT s.account_id, 'payment_missing', '', 'sale',
        'payment_missing|' || f.site, f.site, s.line_id, NULL, NULL, f.order_ref, f.line_ref, f.seller_sku, s.expected,
        0, -s.open, s.currency, s.due_on, ''
 FROM states AS s JOIN line_facts AS f USING (line_id)
-WHERE s.is_missing AND s.open > 0
+WHERE s.is_missing AND s.open <> 0  -- a dear fee may exceed the price: not settled is not settled
 """
 
 #: Lines of the account in words nobody knows, and headers that differ from their lines.
