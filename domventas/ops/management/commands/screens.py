@@ -42,7 +42,11 @@ PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "stream": ("/system/monitor/", "a.cell"),
     "raw": ("/system/monitor/", "a.cell", "a[href*='/system/raw/']"),
     "orders": ("/admin/orders/order/",),
-    "order": ("/admin/orders/order/?o=-4&p=9", "#result_list th a", "a[href*='/orders/']:not([href*='/admin/'])"),
+    "order": (
+        "/admin/orders/order/?p=9",
+        "a[href*='/orders/order/'][href*='/change/']",
+        "a[href*='/orders/']:not([href*='/admin/'])",
+    ),
     "tickets": ("/tickets/",),
     "ticket": ("/tickets/", "a[href*='/tickets/']:not([href$='/tickets/'])"),
     "are-we-paid": ("/money/",),
