@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from domventas.core.admin import FactsAdmin, FactsInline
 from domventas.core.links import to_raw, to_row
 from domventas.core.money import to_cents
+from domventas.core.templatetags.figures import money, spoken
 from marketplaces.records import LineStatus
 from orders.models import Order, OrderCharge, OrderEvent, OrderException, OrderLine
 from orders.selectors import detail, stuck
@@ -105,8 +106,8 @@ class OrderAdmin(FactsAdmin):
     """Orders of all marketplaces."""
 
     list_display = (
-        "external_id", "account", "site", "ordered_at", "status", "fulfillment", "stated_total", "computed_total",
-        "currency", "ship_by",
+        "external_id", "page_link", "account", "site", "ordered_at", "status_told", "fulfillment", "stated", "computed",
+        "ship_by",
     )  # fmt: skip
     list_filter = (StuckFilter, "account", "site", StatusFilter, "fulfillment", "is_business")
     list_select_related = ("account", "site")
@@ -137,10 +138,25 @@ class OrderAdmin(FactsAdmin):
         """What the marketplace said."""
         return to_raw(order.raw_id, _("raw document"))
 
+    @admin.display(description=_("status"), ordering="status")
+    def status_told(self, order: Order) -> str:
+        """The status in words."""
+        return spoken(order.status)
+
+    @admin.display(description=_("total as stated"), ordering="stated_total")
+    def stated(self, order: Order) -> str:
+        """What the marketplace says the order is worth, in the order's currency."""
+        return money(order.stated_total, order.currency)
+
+    @admin.display(description=_("total of its lines"), ordering="computed_total")
+    def computed(self, order: Order) -> str:
+        """What its lines come to, in the order's currency."""
+        return money(order.computed_total, order.currency)
+
     @admin.display(description=_("page"))
     def page_link(self, order: Order) -> str:
         """The order with its money and tickets."""
-        return format_html('<a href="{}">{}</a>', reverse("orders:order", args=[order.pk]), _("money and tickets"))
+        return format_html('<a href="{}">{}</a>', reverse("orders:order", args=[order.pk]), _("open"))
 
     @admin.action(description=_("Mark what is odd as seen to"), permissions=["resolve"])
     def resolve_exceptions(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
