@@ -12,8 +12,8 @@ from django.db.models import Count, Sum
 
 from domventas.core.tenancy import current
 from domventas.core.times import Period
+from finance.kinds import KIND_PARAMS
 from finance.models import Receivable
-from finance.services.expected import KIND_PARAMS
 from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
@@ -175,7 +175,7 @@ class RollForward:
 
 def roll_forward(period: Period, *, today: date) -> list[RollForward]:
     """The balance of each account and currency over a period; five queries."""
-    params = {"client": current().one, "start": period.start, "end": period.end, **KIND_PARAMS}
+    params: dict[str, Any] = {"client": current().one, "start": period.start, "end": period.end, **KIND_PARAMS}
     with connection.cursor() as cursor:
         cursor.execute(MOVEMENTS, params)
         moved = cursor.fetchall()
@@ -216,12 +216,15 @@ class Week:
     is_later: bool = False
 
 
-def expected_weeks(*, today: date, weeks: int = 4) -> list[Week]:
-    """Open receivables by the week they are due, per currency: overdue first, what comes later last."""
+def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -> list[Week]:
+    """Open receivables by the week they are due, per currency: overdue first, what comes later last.
+
+    All accounts together, or one.
+    """
     last = today + timedelta(weeks=weeks)
     sums: dict[tuple[str, int], tuple[Decimal, int]] = {}
     rows = (
-        Receivable.objects.filter(state__in=UNFINISHED)
+        Receivable.objects.filter(state__in=UNFINISHED, **({"account_id": account} if account else {}))
         .order_by()
         .values("currency", "state", "due_on")
         .annotate(rest=Sum("open"), lines=Count("pk"))
@@ -269,7 +272,7 @@ def overdue(*, today: date) -> list[Late]:
         days = (today - due_on).days if due_on else 0
         age = 0 if days <= 7 else 1 if days <= 30 else 2 if days <= 60 else 3
         lines, ages = found.setdefault((reason, account, currency), (0, [NOTHING] * 4))
-        ages[age] += rest
+        ages[age] += rest or NOTHING  # never empty: only what is open is asked for
         found[reason, account, currency] = (lines + 1, ages)
     return [
         Late(reason=reason, account=names[account], currency=currency, lines=lines, ages=(a[0], a[1], a[2], a[3]))

@@ -12,9 +12,9 @@ from django.db import connection
 from django.db.models import Count, QuerySet, Sum
 
 from domventas.core.tenancy import current
+from finance.kinds import KIND_PARAMS
 from finance.models import ExpectedCharge, LineReconciliation, Settlement, SettlementLine
 from finance.models.settlements import LineState
-from finance.services.expected import KIND_PARAMS
 from marketplaces.records import FeeKind
 from orders.models import OrderLine
 

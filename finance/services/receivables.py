@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from django.db.backends.utils import CursorWrapper
 
+from finance.selectors.silent_sites import sites_without_statements
 from finance.services import expected_sql as setup
 from finance.services import receivable_sql as sql
-from marketplaces.models import Site
-from marketplaces.registry import connectors
 
 TEMPORARY: Final = ("balances", "due_dates", "states")
 
@@ -33,13 +32,3 @@ def judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
     written = int(cursor.rowcount)
     cursor.execute(sql.PRUNE, known)
     return written + int(cursor.rowcount)
-
-
-def sites_without_statements() -> list[str]:
-    """Sites of marketplaces that state nowhere what they paid: nothing there can be called paid or late."""
-    silent = [
-        connector.name
-        for connector in connectors.values()
-        if connector.settlements is None and connector.transactions is None
-    ]
-    return list(Site.objects.filter(channel__in=silent).values_list("code", flat=True)) if silent else []

@@ -16,11 +16,12 @@ from django.db.backends.utils import CursorWrapper
 
 from domventas.core import tenancy
 from domventas.core.money import minor_unit
+from finance.kinds import KIND_PARAMS
 from finance.models import ReconcileMark
 from finance.services import discrepancies, receivables
 from finance.services import expected_sql as setup
 from finance.services import reconcile_sql as sql
-from finance.services.expected import KIND_PARAMS, expect
+from finance.services.expected import expect
 from finance.services.settlement_lines import resolve_awaiting
 
 #: Lines written shortly before the last run may have been committed after it looked.
