@@ -154,7 +154,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The side bar by job to be done; only what this person may open."""
-    sections = []
+    sections: list[dict[str, Any]] = []
     for title, entries in NAVIGATION:
         items = [
             {"title": label, "link": link, "icon": symbol, "active": _is_open(request, link)}

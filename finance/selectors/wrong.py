@@ -8,6 +8,6 @@ from finance.models import Discrepancy
 
 
 def living() -> Iterator[Discrepancy]:
-    """Discrepancies that are still true and that nobody has accepted or claimed, with account and settlement; one query."""
+    """Discrepancies still true that nobody has accepted or claimed, with account and settlement; one query."""
     rows = Discrepancy.objects.filter(state=Discrepancy.State.OPEN).select_related("account", "settlement")
     yield from rows.order_by("fingerprint").iterator(chunk_size=2000)

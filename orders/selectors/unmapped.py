@@ -14,9 +14,10 @@ from domventas.core.tenancy import current
 # One row per unknown offer and currency: what it holds (lines not shipped yet) and what it has sold in all.
 HELD = """
 SELECT u.id, u.account_id, a.code, a.channel, u.offer_ref, u.seller_sku, u.title, u.candidate_reason, s.code,
-       coalesce(o.currency, ''), count(l.id), 
+       coalesce(o.currency, ''), count(l.id),
        count(l.id) FILTER (WHERE l.status IN ('pending', 'to_accept', 'to_ship', 'part_shipped')),
-       sum(c.amount), min(l.ship_by) FILTER (WHERE l.status IN ('to_accept', 'to_ship', 'part_shipped')), min(o.ordered_at)
+       sum(c.amount), min(l.ship_by) FILTER (WHERE l.status IN ('to_accept', 'to_ship', 'part_shipped')),
+       min(o.ordered_at)
 FROM catalog_unmappeditem u
 JOIN marketplaces_account a ON a.client_id = u.client_id AND a.id = u.account_id
 LEFT JOIN catalog_sku s ON s.client_id = u.client_id AND s.id = u.candidate_id
@@ -28,7 +29,8 @@ LEFT JOIN LATERAL (
     WHERE x.client_id = l.client_id AND x.line_id = l.id AND x.event = 'sale' AND x.kind IN ('item_price', 'item_tax')
 ) c ON true
 WHERE u.client_id = %(client)s AND u.state = 'open'
-GROUP BY u.id, u.account_id, a.code, a.channel, u.offer_ref, u.seller_sku, u.title, u.candidate_reason, s.code, o.currency
+GROUP BY u.id, u.account_id, a.code, a.channel, u.offer_ref, u.seller_sku, u.title, u.candidate_reason, s.code,
+    o.currency
 ORDER BY u.id, o.currency
 """
 

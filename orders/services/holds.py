@@ -38,7 +38,8 @@ UPDATE orders_orderline l SET listing_id = g.id
 FROM orders_order o, catalog_listing g
 WHERE l.client_id = %(client)s AND l.account_id = %(account)s AND l.offer_ref = ANY(%(offers)s) AND l.listing_id IS NULL
     AND o.client_id = l.client_id AND o.id = l.order_id
-    AND g.client_id = l.client_id AND g.account_id = l.account_id AND g.site_id = o.site_id AND g.offer_ref = l.offer_ref
+    AND g.client_id = l.client_id AND g.account_id = l.account_id AND g.site_id = o.site_id
+    AND g.offer_ref = l.offer_ref
 """
 
 

@@ -1,4 +1,4 @@
-"""Jobs: slots that two leaders agree on, one firing per slot, attempts counted first, and an end that is recorded once."""
+"""Jobs: slots that two leaders agree on, one firing per slot, attempts counted first, one recorded end."""
 
 from __future__ import annotations
 

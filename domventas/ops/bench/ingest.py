@@ -138,7 +138,7 @@ def _facts(orders: int) -> str:
 
 def bench(variant: str) -> Bench:
     """Variants: `cold` into empty tables, `noop` the same again, `changed` with a tenth of the orders shipped since."""
-    arms = (
+    arms: tuple[Arm, ...] = (
         Arm("ours", "ours", ours),
         Arm("bulk_create", "reference", bulk),
         Arm("update_or_create", "reference", rows),

@@ -98,7 +98,7 @@ def _sample(job: Job) -> str:
     return _value(FACTS, [SAMPLE[job.size] + FIRST_ROW - 1, False])
 
 
-def _value(query: str, parameters: list[object] | None = None) -> str:
+def _value(query: str, parameters: list[int | bool] | None = None) -> str:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         return "|".join(map(str, cursor.fetchone()))
