@@ -7,8 +7,13 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from django.contrib.postgres.fields import ArrayField, DateRangeField, DateTimeRangeField
-from django.contrib.postgres.fields import DecimalRangeField, IntegerRangeField
+from django.contrib.postgres.fields import (
+    ArrayField,
+    DateRangeField,
+    DateTimeRangeField,
+    DecimalRangeField,
+    IntegerRangeField,
+)
 from django.db import models
 from django.db.backends.postgresql.psycopg_any import DateRange, DateTimeTZRange, NumericRange
 

@@ -158,7 +158,7 @@ def pages() -> list[tuple[str, URLPattern]]:
 def test_pages_need_a_login_and_show_own_rows_only(
     name: str, url: URLPattern, browser: Browser, client_dv: Client, stranger: Client
 ) -> None:
-    arguments = {key: 999_999_999 for key in url.pattern.converters}
+    arguments = dict.fromkeys(url.pattern.converters, 999999999)
     path = f"/c/{client_dv.slug}{reverse(name, kwargs=arguments)}"
     answer = browser.get(path)
     assert answer.status_code in ({404, 405} if arguments else {200, 302, 405}), f"{path}: {answer.status_code}"
