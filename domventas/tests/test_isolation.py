@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from domventas.core import tenancy
 from domventas.core.fields import ClientForeignKey
 from domventas.core.models import Client, ClientModel, Membership, User
+from domventas.core.roles import Role, may
 from domventas.tests.filler import client_models, make
 
 pytestmark = pytest.mark.db
@@ -92,14 +93,18 @@ def test_a_reference_cannot_cross_clients(
 
 
 # ── faces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-@pytest.fixture
-def browser(client_dv: Client) -> Browser:
-    """Somebody who may see everything of Dom Ventas and nothing of anybody else."""
-    user = User.objects.create_user("admin@example.com", "a long password", is_operator=True)
-    Membership.objects.create(user=user, client=client_dv, role="admin")
+def signed_in(client: Client, role: Role) -> Browser:
+    """Somebody with this role for the client, and none for anybody else."""
+    user = User.objects.create_user(f"{role}@example.com", "a long password", is_operator=role == Role.ADMIN)
+    Membership.objects.create(user=user, client=client, role=role)
     browser = Browser()
     browser.force_login(user)
     return browser
+
+
+def role_that_sees(model: type[models.Model]) -> Role:
+    """The administrator, or whoever else may see what the administrator may not."""
+    return next(role for role in (Role.ADMIN, *Role) if may(role, "view", label(model)))
 
 
 def admins() -> list[type[models.Model]]:
@@ -113,8 +118,9 @@ def test_every_client_table_has_an_admin() -> None:
 
 @pytest.mark.parametrize("model", admins(), ids=label)
 def test_the_admin_shows_nothing_of_another_client(
-    model: type[ClientModel], browser: Browser, client_dv: Client, stranger: Client
+    model: type[ClientModel], client_dv: Client, stranger: Client
 ) -> None:
+    browser = signed_in(client_dv, role_that_sees(model))
     with tenancy.acting_for(stranger):
         foreign = make(model)
     with tenancy.acting_for(client_dv):
@@ -156,8 +162,9 @@ def pages() -> list[tuple[str, URLPattern]]:
 
 @pytest.mark.parametrize(("name", "url"), pages(), ids=lambda value: value if isinstance(value, str) else "")
 def test_pages_need_a_login_and_show_own_rows_only(
-    name: str, url: URLPattern, browser: Browser, client_dv: Client, stranger: Client
+    name: str, url: URLPattern, client_dv: Client, stranger: Client
 ) -> None:
+    browser = signed_in(client_dv, Role.ADMIN)
     arguments = dict.fromkeys(url.pattern.converters, 999999999)
     path = f"/c/{client_dv.slug}{reverse(name, kwargs=arguments)}"
     answer = browser.get(path)
