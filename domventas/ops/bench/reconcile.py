@@ -28,7 +28,7 @@ CHECKS = {
     ),
     "expected": ("finance_expectedcharge", "line_id, event, kind, amount, tax_amount, basis"),
     "states": ("finance_settlementline", "settlement_ref, ordinal, state, cause"),
-    "receivables": ("finance_receivable", "line_id, state, expected, paid"),
+    "receivables": ("finance_receivable", "line_id, state, expected_net, paid"),
     "findings": ("finance_discrepancy", "cause, kind, event, fingerprint, amount, state"),
 }
 
