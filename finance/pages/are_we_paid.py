@@ -1,0 +1,244 @@
+"""Are we paid: what each account owes us, when it comes, and what nobody can explain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.timezone import now as clock
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from domventas.core.models import Client
+from domventas.core.pages import GetForm, page, with_query
+from domventas.core.tenancy import current
+from domventas.core.times import Period, day_in
+from finance.pages.tables import as_csv, wants_csv
+from finance.pages.words import CAUSES, REASONS, place
+from finance.selectors import are_we_paid, discrepancies, receivables, workbench
+from finance.selectors.discrepancies import Group
+from finance.selectors.receivables import Late, RollForward, Week
+from marketplaces.models import Account
+
+NOTHING: Final = Decimal(0)
+WEEKS: Final = 4
+#: Groups of findings shown one by one; the rest is one row per currency.
+SHOWN: Final = 25
+PARTS: Final = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting", "closing")
+GREY: Final = ("reserve", "deferred", "overdue")
+
+
+class Filters(GetForm):
+    """Whose money, in which currency, over which days; `to` is the last day in it."""
+
+    account = forms.ChoiceField(label=_("account"), required=False)
+    currency = forms.ChoiceField(label=_("currency"), required=False)
+
+    def __init__(self, *args: Any, today: date, accounts: Iterable[Account], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = [(account.code, account.name) for account in accounts]
+        self.fields["account"].choices = [("", _("all")), *rows]  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["from"] = forms.DateField(label=_("from"), required=False, initial=today.replace(day=1))
+        self.fields["to"] = forms.DateField(label=_("to"), required=False, initial=today)
+
+    def offer(self, currencies: Iterable[str]) -> None:
+        """Offer the currencies there are."""
+        choices = [("", _("each its own")), *((code, code) for code in currencies)]
+        self.fields["currency"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
+
+    def period(self) -> Period:
+        """The days chosen; turned round where they were given the wrong way."""
+        first, last = sorted((self.values["from"], self.values["to"]))
+        return Period(first, last + timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """What one currency is to bring: late, four weeks, later; None where nothing is expected."""
+
+    currency: str
+    overdue: Decimal | None
+    weeks: tuple[Decimal | None, ...]
+    later: Decimal | None
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """What nobody can explain in one currency, of what is owed."""
+
+    currency: str
+    unexplained: Decimal
+    closing: Decimal
+    findings: int
+    differs: Decimal
+
+
+@require_GET
+@permission_required("finance.view_settlement", raise_exception=True)
+def show(request: HttpRequest) -> HttpResponse:
+    """Draw the page, or one of its tables as CSV (`?format=csv&table=`)."""
+    today = day_in(Client.objects.get(pk=current().one).zone, clock())
+    accounts = list(Account.objects.order_by("name"))
+    filters = Filters(request.GET, today=today, accounts=accounts)
+    found = _found(filters, today, accounts)
+    if wants_csv(request):
+        return _csv(request.GET.get("table", "balance"), found)
+    groups: list[Group] = found["groups"]
+    transfers = reverse("admin:finance_payout_changelist")
+    payouts_of = {account.code: f"{transfers}?account__id__exact={account.pk}" for account in accounts}
+    context = {
+        "title": _("Are we paid?"),
+        "today": today,
+        "now": clock(),
+        "headlines": _headlines(found["balance"], groups),
+        "starts": [(today + timedelta(weeks=n), today + timedelta(weeks=n + 1, days=-1)) for n in range(WEEKS)],
+        "later_from": today + timedelta(weeks=WEEKS),
+        "late": [(row, REASONS.get(row.reason, row.reason), _owed(row, accounts)) for row in found["overdue"]],
+        "findings": [(group, CAUSES.get(group.cause, group.cause), place(group.group_key, group.site))
+                     for group in groups[:SHOWN]],
+        "rest": _rest(groups[SHOWN:]),
+        "tolerated": workbench.tolerated(month=today),
+        "rows": [(row, payouts_of[row.account_code]) for row in found["balance"]],
+        "csv": {name: with_query(request, format="csv", table=name) for name in TABLES},
+        "may_decide": request.user.has_perm("finance.change_discrepancy"),
+        "may_add_rule": request.user.has_perm("finance.add_feerule"),
+        **found,
+    }  # fmt: skip
+    return page(request, "finance/are_we_paid.html", context, filters=filters)
+
+
+def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, Any]:
+    """Everything on the page, as far as account and currency are chosen."""
+    period = filters.period()
+    balance = receivables.roll_forward(period, today=today)
+    filters.offer(sorted({row.currency for row in balance}))
+    values = filters.values
+    chosen = next((account for account in accounts if account.code == values["account"]), None)
+
+    def wanted(row: Any) -> bool:
+        same_money = not values["currency"] or row.currency == values["currency"]
+        return same_money and (chosen is None or getattr(row, "account_code", chosen.code) == chosen.code)
+
+    late = receivables.overdue(today=today)
+    weeks = receivables.expected_weeks(today=today, weeks=WEEKS, account=chosen.pk if chosen else None)
+    absent = [row for row in are_we_paid.absent_settlements(today=today) if wanted(row)]
+    told = {row.settlement_ref for row in absent}
+    return {
+        "period": period,
+        "last_day": period.last_day(),
+        "balance": sorted(filter(wanted, balance), key=lambda row: (row.currency, row.account)),
+        "weeks": _coming([week for week in weeks if wanted(week)], today),
+        "overdue": [row for row in late if wanted(row) and (chosen is None or row.account == chosen.name)],
+        "groups": [group for group in discrepancies.groups() if wanted(group)],
+        "absent": absent,
+        "waiting": [row for row in workbench.waiting()
+                    if (chosen is None or row.account_id == chosen.pk) and wanted(row)
+                    and row.settlement_ref not in told],
+        "rule_gaps": [gap for gap in discrepancies.rule_gaps() if wanted(gap)],
+    }  # fmt: skip
+
+
+def _headlines(balance: list[RollForward], groups: list[Group]) -> list[Headline]:
+    return [
+        Headline(
+            currency=currency,
+            unexplained=sum((row.unexplained for row in balance if row.currency == currency), NOTHING),
+            closing=sum((row.closing for row in balance if row.currency == currency), NOTHING),
+            findings=sum(group.findings for group in groups if group.currency == currency),
+            differs=sum((group.amount for group in groups if group.currency == currency), NOTHING),
+        )
+        for currency in sorted({row.currency for row in balance})
+    ]
+
+
+def _coming(weeks: list[Week], today: date) -> list[Coming]:
+    """One row per currency out of one per currency and week."""
+    found = []
+    for currency in sorted({week.currency for week in weeks}):
+        mine = [week for week in weeks if week.currency == currency]
+        dated = {week.start: week.amount for week in mine if not week.is_later}
+        found.append(
+            Coming(
+                currency=currency,
+                overdue=dated.get(None),
+                weeks=tuple(dated.get(today + timedelta(weeks=n)) for n in range(WEEKS)),
+                later=next((week.amount for week in mine if week.is_later), None),
+                total=sum((week.amount for week in mine), NOTHING),
+            )
+        )
+    return found
+
+
+def _owed(row: Late, accounts: list[Account]) -> str:
+    """The order lines behind a row of what is late."""
+    code = next((account.code for account in accounts if account.name == row.account), "")
+    asked = {"account": code, "currency": row.currency, "state": "late", "reason": row.reason}
+    return f"{reverse('finance:owed')}?{urlencode(asked)}"
+
+
+def _rest(groups: list[Group]) -> list[tuple[str, int, Decimal]]:
+    """What is counted instead of shown: currency, findings, amount."""
+    return [
+        (
+            currency,
+            sum(group.findings for group in groups if group.currency == currency),
+            sum((group.amount for group in groups if group.currency == currency), NOTHING),
+        )
+        for currency in sorted({group.currency for group in groups})
+    ]
+
+
+def _csv(table: str, found: dict[str, Any]) -> HttpResponse:
+    if table not in TABLES:
+        raise Http404(str(_("There is no such table.")))
+    head, rows = TABLES[table]
+    return as_csv(f"are-we-paid-{table}", head, rows(found))
+
+
+def _balance_rows(found: dict[str, Any]) -> Iterable[list[object]]:
+    rows: list[RollForward] = found["balance"]
+    return ([row.account_code, row.currency, *(getattr(row, part) for part in PARTS + GREY), row.proved]
+            for row in rows)  # fmt: skip
+
+
+def _overdue_rows(found: dict[str, Any]) -> Iterable[list[object]]:
+    rows: list[Late] = found["overdue"]
+    return ([row.account, row.reason, row.currency, row.lines, *row.ages, row.total] for row in rows)
+
+
+def _gap_rows(found: dict[str, Any]) -> Iterable[list[object]]:
+    for row in found["absent"]:
+        yield ["settlement absent", row.account_code, row.due, 1, row.blocked, row.currency]
+    for row in found["waiting"]:
+        yield ["settlement waiting", row.settlement_ref, row.paid_on, 1, row.header_total, row.currency]
+    for gap in found["rule_gaps"]:
+        what = " ".join(part for part in (gap.site, gap.kind, gap.category, gap.fulfillment) if part)
+        yield ["rule", what, gap.first_on, gap.line_count, gap.blocked_amount, gap.currency]
+
+
+TABLES: Final[dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterable[list[object]]]]]] = {
+    "balance": (("account", "currency", *PARTS, *GREY, "proved"), _balance_rows),
+    "weeks": (
+        ("currency", "overdue", "week 1", "week 2", "week 3", "week 4", "later", "sum"),
+        lambda found: ([row.currency, row.overdue, *row.weeks, row.later, row.total] for row in found["weeks"]),
+    ),
+    "overdue": (
+        ("account", "reason", "currency", "lines", "1-7 days", "8-30 days", "31-60 days", "over 60 days", "sum"),
+        _overdue_rows,
+    ),
+    "findings": (
+        ("account", "cause", "site", "group", "findings", "amount", "currency", "claim until"),
+        lambda found: ([row.account_code, row.cause, row.site, row.group_key, row.findings, row.amount, row.currency,
+                        row.until] for row in found["groups"]),
+    ),
+    "gaps": (("what is missing", "which", "since", "count", "blocked", "currency"), _gap_rows),
+}  # fmt: skip
