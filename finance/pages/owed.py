@@ -1,0 +1,85 @@
+"""What is owed line by line: the rows behind every figure of receivables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django import forms
+from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from domventas.core.pages import GetForm, page
+from finance.models import Receivable
+from finance.pages.steps import steps
+from finance.pages.tables import as_csv, wants_csv
+from finance.pages.words import REASONS
+from finance.selectors import workbench
+from marketplaces.models import Account
+
+PER_PAGE: Final = 50
+STATES: Final = (
+    (workbench.OPEN, _("still to come")),
+    (workbench.COMING, _("to come, not late")),
+    (workbench.LATE, _("late or part-paid")),
+    (workbench.ALL, _("all")),
+    *Receivable.State.choices,
+)
+
+
+class Filters(GetForm):
+    """Whose lines, in which state, why late, due when."""
+
+    account = forms.ChoiceField(label=_("account"), required=False)
+    currency = forms.CharField(label=_("currency"), required=False, max_length=3)
+    state = forms.ChoiceField(label=_("state"), required=False, choices=STATES, initial=workbench.OPEN)
+    reason = forms.ChoiceField(
+        label=_("reason"), required=False, choices=[("", _("all")), *(pair for pair in REASONS.items() if pair[0])]
+    )
+    due_from = forms.DateField(label=_("due from"), required=False)
+    due_to = forms.DateField(label=_("due to"), required=False)
+
+    def __init__(self, *args: Any, accounts: Iterable[Account], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = [(account.code, account.name) for account in accounts]
+        self.fields["account"].choices = [("", _("all")), *rows]  # type: ignore[attr-defined]  # a ChoiceField
+
+
+@require_GET
+@permission_required("finance.view_receivable", raise_exception=True)
+def show(request: HttpRequest) -> HttpResponse:
+    """Draw the lines, fifty at a time, or all as CSV."""
+    accounts = list(Account.objects.order_by("name"))
+    filters = Filters(request.GET, accounts=accounts)
+    values = dict(filters.values)
+    values["account"] = next((account.pk for account in accounts if account.code == values["account"]), None)
+    values["currency"] = (values["currency"] or "").upper()
+    rows = workbench.owed(**values)
+    names = {account.pk: account for account in accounts}
+    if wants_csv(request):
+        return _csv(rows.iterator(chunk_size=2000), names)
+    shown = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "title": _("What is owed, line by line"),
+        "lines": [(row, names[row.account_id], row.reason and REASONS.get(row.reason, row.reason)) for row in shown],
+        "sums": workbench.owed_sums(rows),
+        "shown": shown,
+        "steps": steps(request, shown),
+        "filters": filters.strip(request, csv=True),
+    }
+    return page(request, "finance/owed.html", context)
+
+
+def _csv(rows: Iterable[Receivable], accounts: dict[int, Account]) -> HttpResponse:
+    head = ("account", "order", "line", "state", "reason", "shipped", "due", "settled", "shipped value", "expected net",
+            "paid", "open", "currency")  # fmt: skip
+    lines = (
+        [accounts[row.account_id].code, row.line.order.external_id, row.line.external_id, row.state, row.reason,
+         row.shipped_on, row.due_on, row.settled_on, row.shipped_value, row.expected_net, row.paid, row.open,
+         row.currency]
+        for row in rows
+    )  # fmt: skip
+    return as_csv("owed", head, lines)
