@@ -71,15 +71,15 @@ def truth(sandbox_url: str) -> list[dict[str, Any]]:
 
 def score(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> dict[str, Any]:
     """Precision and recall per fault and in all, for the client we act for, over faults visible at `now`."""
-    planted: dict[str, set[Key]] = defaultdict(set)
+    planted: dict[str, Counter[Key]] = defaultdict(Counter)
     for row in rows:
         if row.get("expected") == "none" or _when(row) > now:
             continue
-        planted[_fault(row)].add(_planted_key(row))
+        planted[_fault(row)][_planted_key(row)] += 1
     found = _found()
     faults: dict[str, Tally] = {}
     for fault in sorted(set(planted) | set(found)):
-        faults[fault] = _compare(planted.get(fault, set()), found.get(fault, Counter()))
+        faults[fault] = _compare(planted.get(fault, Counter()), found.get(fault, Counter()))
     total = _sum(tally for fault, tally in faults.items() if fault != "unmapped")
     return {
         "types": {
@@ -90,14 +90,14 @@ def score(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> dict[str, Any]
     }
 
 
-def _compare(planted: set[Key], found: Counter[Key]) -> Tally:
-    right = planted & set(found)
+def _compare(planted: Counter[Key], found: Counter[Key]) -> Tally:
+    """Two of one kind on one thing count as two."""
     return Tally(
-        planted=len(planted),
+        planted=sum(planted.values()),
         found=sum(found.values()),
-        right=len(right),
-        missed=sorted("/".join(key) for key in planted - right),
-        wrong=sorted("/".join(key) for key in set(found) - planted),
+        right=sum((planted & found).values()),
+        missed=sorted("/".join(key) for key in planted - found),
+        wrong=sorted("/".join(key) for key in found - planted),
     )
 
 

@@ -38,7 +38,7 @@ JOIN LATERAL (
 ) AS v ON true
 LEFT JOIN LATERAL (
     SELECT sum(s.amount) AS paid, bool_or(s.event = 'sale') AS sale_paid,
-           max(coalesce(h.paid_on, (h.period_end AT TIME ZONE 'UTC')::date)) AS settled_on
+           max((h.period_end AT TIME ZONE f.zone)::date) AS settled_on
     FROM finance_settlementline AS s
     JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
     WHERE s.client_id = %(client)s AND s.order_line_id = f.line_id AND s.reverses IS NULL AND s.reversed_in IS NULL
@@ -69,10 +69,14 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS term ON true
 LEFT JOIN LATERAL (
-    SELECT t.state, t.reason, t.release_at FROM finance_transaction AS t
+    -- What the marketplace says it has put into a statement was released when it was booked; that statement may
+    -- not be here yet.
+    SELECT CASE WHEN t.state = 'settled' THEN 'released' ELSE t.state END AS state, t.reason,
+           coalesce(t.release_at, CASE WHEN t.state = 'settled' THEN t.posted_at END) AS release_at
+    FROM finance_transaction AS t
     WHERE t.client_id = %(client)s AND t.account_id = f.account_id AND t.order_ref = f.order_ref AND t.event = 'sale'
-      AND t.order_line_ref IN ('', f.line_ref) AND t.state IN ('deferred', 'released')
-    ORDER BY t.order_line_ref = '', t.release_at DESC NULLS LAST LIMIT 1
+      AND t.order_line_ref IN ('', f.line_ref) AND t.state IN ('deferred', 'released', 'settled')
+    ORDER BY t.order_line_ref = '', release_at DESC NULLS LAST LIMIT 1
 ) AS t ON true
 CROSS JOIN LATERAL (
     SELECT coalesce(

@@ -65,9 +65,10 @@ class Sandbox:
         world: dict[str, Any] = answer.json(parse_float=Decimal)
         return world
 
-    def set_clock(self, now: datetime) -> None:
-        """Reveal everything up to a moment, and nothing after it."""
-        answer = requests.post(f"{self.url}/__sandbox/clock", json={"now": now.isoformat()}, timeout=SECONDS)
+    def set_clock(self, now: datetime, *, running: bool = False) -> None:
+        """Reveal everything up to a moment, and nothing after it; with `running` the clock goes on from there."""
+        body = {"now": now.isoformat(), "running": running}
+        answer = requests.post(f"{self.url}/__sandbox/clock", json=body, timeout=SECONDS)
         answer.raise_for_status()
 
 

@@ -33,8 +33,8 @@ def control_routes(state: State) -> list[Route]:
         moment = _field(request, "now", lambda value: parse_iso(str(value)))
         if moment is None:
             return json_response({"message": 'send {"now": "2026-11-21T00:00:00Z"}'}, 400)
-        state.clock.set(moment)
-        return json_response({"now": iso(state.clock())})
+        state.clock.set(moment, is_running=_field(request, "running", bool))
+        return json_response({"now": iso(state.clock()), "running": state.clock.is_running})
 
     def limits(request: Request) -> Response:
         speed = _field(request, "speed", float)

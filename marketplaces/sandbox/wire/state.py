@@ -29,10 +29,12 @@ class Clock:
             return self._at
         return self._at + timedelta(seconds=int(time.monotonic() - self._since))
 
-    def set(self, at: datetime) -> None:
-        """Move the present; a pinned clock stays pinned, a running one goes on from there."""
+    def set(self, at: datetime, *, is_running: bool | None = None) -> None:
+        """Move the present; unless said otherwise a pinned clock stays pinned, a running one goes on from there."""
         self._at = at.astimezone(UTC)
         self._since = time.monotonic()
+        if is_running is not None:
+            self.is_running = is_running
 
 
 @dataclass(slots=True, kw_only=True)

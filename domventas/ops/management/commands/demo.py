@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -19,11 +19,14 @@ from django.utils.timezone import now as clock
 
 from domventas.core import tenancy
 from domventas.core.provisioning import provision
-from domventas.ops.demo.children import Children, free_port
+from domventas.ops.demo.children import Children, free_port, state_dir
 from domventas.ops.demo.life import Sandbox, furnish, live_through
 from domventas.ops.demo.people import DOMAIN, PASSWORD, make_client
 from domventas.ops.demo.summary import summary
 from orders.models import Order
+
+HORIZON = timedelta(days=13)
+"""The sandbox's world goes on for two weeks after its now; then the demo starts over."""
 
 
 class Command(BaseCommand):
@@ -59,14 +62,15 @@ class Command(BaseCommand):
             self.children.stop()
 
     def _run(self, options: dict[str, Any]) -> None:
-        now = self._now(options["now"])
+        world = self._world(options)
+        now = moment(world["now"])
         self._tell("database")
         provision(os.environ["DATABASE_SUPERUSER_URL"], settings.DATABASES["default"]["NAME"])
         call_command("migrate", verbosity=0)
         client = make_client()
         call_command("sync_timetable", stdout=io.StringIO())
         self._tell("sandbox")
-        sandbox = self._sandbox(options, now)
+        sandbox = self._sandbox(world)
         with tenancy.acting_for(client, actor="demo"):
             lived = Order.objects.exists()
         if not lived:
@@ -77,27 +81,32 @@ class Command(BaseCommand):
             result = {**summary(client, sandbox, now=now), "seconds": round(time.monotonic() - self.started, 1)}
             self.stdout.write(json.dumps(result) if options["json"] else json.dumps(result, indent=2))
             return
+        sandbox.set_clock(max(clock(), now), running=True)
         self._serve(client.slug, options["port"])
 
-    def _now(self, given: str | None) -> datetime:
-        if given is None:
-            return clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        now = parse_datetime(given)
-        if now is None or now.tzinfo is None:
-            raise CommandError("--now needs a moment with its zone, for example 2026-11-21T00:00:00Z")
-        return now
+    def _world(self, options: dict[str, Any]) -> dict[str, str]:
+        """The world this demo lives in: chosen once, and kept with its data until --fresh."""
+        file = state_dir() / "world.json"
+        if file.exists() and not options["fresh"]:
+            kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+            if clock() < moment(kept["now"]) + HORIZON:
+                return kept
+            raise CommandError("the demo's world has come to its end; start over with --fresh")
+        today = clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        now = moment(options["now"]) if options["now"] else today
+        world = {name: str(options[name]) for name in ("seed", "days", "orders", "faults")} | {"now": now.isoformat()}
+        file.write_text(json.dumps(world), encoding="utf-8")
+        return world
 
-    def _sandbox(self, options: dict[str, Any], now: datetime) -> Sandbox:
+    def _sandbox(self, world: dict[str, str]) -> Sandbox:
         port = free_port(8790)
-        command = [
-            sys.executable, "manage.py", "sandbox", "--port", str(port), "--seed", str(options["seed"]), "--days",
-            str(options["days"]), "--orders", str(options["orders"]), "--faults", options["faults"], "--now",
-            now.isoformat(), "--speed", "100000",
-        ]  # fmt: skip
+        command = [sys.executable, "manage.py", "sandbox", "--port", str(port), "--speed", "100000"]
+        command += [part for name, value in world.items() for part in (f"--{name}", value)]
         self.children.start("sandbox", command)
         sandbox = Sandbox(url=f"http://127.0.0.1:{port}")
         settings.SANDBOX_URL = sandbox.url
         self.children.wait_for("sandbox", lambda: _answers(f"{sandbox.url}/__sandbox/world"))
+        sandbox.set_clock(moment(world["now"]))
         return sandbox
 
     def _serve(self, slug: str, wanted: int) -> None:
@@ -141,6 +150,14 @@ class Command(BaseCommand):
 
     def _tell(self, text: str) -> None:
         self.stderr.write(f"{time.monotonic() - self.started:6.1f} s  {text}")
+
+
+def moment(text: str) -> datetime:
+    """A moment with its zone. Raises: CommandError: it is none."""
+    found = parse_datetime(text)
+    if found is None or found.tzinfo is None:
+        raise CommandError(f"{text!r} is no moment with its zone, such as 2026-11-21T00:00:00Z")
+    return found
 
 
 def _answers(url: str) -> bool:
