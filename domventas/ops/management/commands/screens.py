@@ -42,15 +42,13 @@ PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "stream": ("/system/monitor/", "a.cell"),
     "raw": ("/system/monitor/", "a.cell", "a[href*='/system/raw/']"),
     "orders": ("/admin/orders/order/",),
-    "order": (
-        "/admin/orders/order/?p=9",
-        "a[href*='/orders/order/'][href*='/change/']",
-        "a[href*='/orders/']:not([href*='/admin/'])",
-    ),
+    "order": ("/admin/orders/order/?p=9", "#result_list a[href*='/orders/']:not([href*='/admin/'])"),
     "tickets": ("/tickets/",),
-    "ticket": ("/tickets/", "a[href*='/tickets/']:not([href$='/tickets/'])"),
-    "are-we-paid": ("/money/",),
-    "reconciliation": ("/money/settlements/",),
+    "ticket": ("/tickets/", "main a[href*='/tickets/']:not([href*='/admin/'], [href*='?'], [href$='/tickets/'])"),
+    "are-we-paid": ("/money/paid/",),
+    "findings": ("/money/findings/",),
+    "settlements": ("/money/settlements/",),
+    "workbench": ("/money/settlements/", "td a[href*='/money/settlements/'], th a[href*='/money/settlements/']"),
     "sku": ("/admin/catalog/sku/",),
 }
 
