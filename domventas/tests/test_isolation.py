@@ -20,6 +20,10 @@ from domventas.tests.filler import client_models, make
 pytestmark = pytest.mark.db
 READ_ONLY = {"core.AuditEntry"}
 """Written by the database itself; the app may not."""
+WITHIN_ANOTHER_FORM = {"marketplaces.AccountSite", "marketplaces.Credential"}
+"""Entered with the account."""
+OWN_BOOKKEEPING = {"core.Dispatch", "finance.ReconcileMark", "marketplaces.StreamDay"}
+"""Where the machine stands; people look at the monitor."""
 
 
 def writable() -> list[type[ClientModel]]:
@@ -113,7 +117,7 @@ def admins() -> list[type[models.Model]]:
 
 def test_every_client_table_has_an_admin() -> None:
     without = {label(m) for m in client_models()} - {label(m) for m in admin.site._registry}
-    assert without <= {"core.Dispatch"} | READ_ONLY, f"no admin for {without}"
+    assert without <= WITHIN_ANOTHER_FORM | OWN_BOOKKEEPING | READ_ONLY, f"no admin for {without}"
 
 
 @pytest.mark.parametrize("model", admins(), ids=label)
