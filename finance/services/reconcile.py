@@ -17,12 +17,14 @@ from django.db.backends.utils import CursorWrapper
 from domventas.core import tenancy
 from domventas.core.money import minor_unit
 from finance.kinds import KIND_PARAMS
-from finance.models import ReconcileMark
+from finance.models import ReconcileMark, SettlementLine
 from finance.services import discrepancies, receivables
 from finance.services import expected_sql as setup
 from finance.services import reconcile_sql as sql
 from finance.services.expected import expect
 from finance.services.settlement_lines import resolve_awaiting
+from finance.services.statistics import count_if_never_counted
+from orders.models import Order, OrderCharge, OrderLine
 
 #: Lines written shortly before the last run may have been committed after it looked.
 OVERLAP: Final = timedelta(hours=1)
@@ -62,6 +64,7 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
         now: decides what is due and overdue.
     """
     resolved = resolve_awaiting()
+    count_if_never_counted(Order, OrderLine, OrderCharge, SettlementLine)
     with transaction.atomic(), connection.cursor() as cursor:
         client = tenancy.current().one
         mark = ReconcileMark.objects.select_for_update().get_or_create()[0]
