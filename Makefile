@@ -3,7 +3,7 @@
 ARGS   =
 PYTHON = .venv/bin/python
 QUEUES = realtime,sync,push,reports,bulk
-COVERED = domventas.core.money domventas.core.times domventas.core.bulk \
+COVERED = domventas.core.money domventas.core.times domventas.core.bulk domventas.core.tenancy \
           marketplaces.services orders.services finance.services
 
 .PHONY: help setup demo-setup demo run worker beat shell test check lint format faults screens access cover lock
