@@ -104,6 +104,12 @@ def live_through(client: Client, sandbox: Sandbox, *, now: datetime, tell: Tell)
         )
 
 
+def catch_up(client: Client, *, now: datetime) -> None:
+    """Read, reconcile and look once at this moment, so that nothing on the desk is old when it opens."""
+    for command in ("sync", "reconcile", "detect"):
+        run(command, client=client.slug, now=now)
+
+
 def run(command: str, **options: Any) -> dict[str, Any]:
     """Call one of our own commands as a script would, and read the JSON it prints last."""
     out = io.StringIO()

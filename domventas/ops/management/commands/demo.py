@@ -20,7 +20,7 @@ from django.utils.timezone import now as clock
 from domventas.core import tenancy
 from domventas.core.provisioning import provision
 from domventas.ops.demo.children import Children, free_port, state_dir
-from domventas.ops.demo.life import Sandbox, furnish, live_through
+from domventas.ops.demo.life import Sandbox, catch_up, furnish, live_through
 from domventas.ops.demo.people import DOMAIN, PASSWORD, make_client
 from domventas.ops.demo.summary import summary
 from orders.models import Order
@@ -82,6 +82,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(result) if options["json"] else json.dumps(result, indent=2))
             return
         sandbox.set_clock(max(clock(), now), running=True)
+        self._tell("catching up with the clock")
+        catch_up(client, now=max(clock(), now))
         self._serve(client.slug, options["port"])
 
     def _world(self, options: dict[str, Any]) -> dict[str, str]:
