@@ -93,11 +93,13 @@ WHERE f.shipped > 0
 """
 
 #: One state per line, by evidence in this order: what a person decided, what was paid, what the marketplace has booked,
-#: what the payment term says. A late payment is missing only if the statement that should hold it has come.
+#: what the payment term says. A late payment is missing only if the statement that should hold it has come. What is
+#: finished is looked at no more, so it keeps no date that a later booking could still move.
 STATES: Final = """
 CREATE TEMP TABLE states ON COMMIT DROP AS
 SELECT f.line_id, f.account_id, f.currency, f.shipped_on, b.shipped_value, b.expected, b.paid, b.settled_on,
-       b.expected - b.paid AS open, d.release_on, d.due_on, x.state, y.is_missing,
+       b.expected - b.paid AS open, CASE WHEN z.is_finished THEN NULL ELSE d.release_on END AS release_on,
+       CASE WHEN z.is_finished THEN NULL ELSE d.due_on END AS due_on, x.state, y.is_missing,
        CASE WHEN x.state = 'deferred' THEN coalesce(d.reason, '')
             WHEN x.state = 'part_paid' THEN 'differs'
             WHEN x.state <> 'overdue' THEN ''
@@ -129,6 +131,7 @@ CROSS JOIN LATERAL (
         WHEN d.booked = 'released' OR d.release_on <= %(today)s THEN 'due'
         ELSE 'not_due' END AS state
 ) AS x
+CROSS JOIN LATERAL (SELECT x.state IN ('paid', 'refunded', 'written_off') AS is_finished) AS z
 """
 
 MERGE: Final = """

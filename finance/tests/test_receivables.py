@@ -144,6 +144,18 @@ def test_paid_part_paid_and_refunded(amazon: Account) -> None:
     assert Receivable.objects.get(line=back).expected_net == dec("37.04") + dec("-42.68")
 
 
+def test_a_finished_line_is_the_same_whether_it_is_looked_at_again_or_not(amazon: Account) -> None:
+    line = a_sale(amazon)
+    waits = booked(amazon, "O-1", "deferred", NOW - timedelta(days=30))
+    pay(amazon, line)
+    reconcile(now=NOW)
+    Transaction.objects.filter(pk=waits.pk).update(state="settled", release_at=NOW - timedelta(days=20))
+    Settlement.objects.update(paid_on=date(2026, 11, 1))
+    assert reconcile(now=NOW).written == 0
+    assert reconcile(now=NOW + timedelta(days=3), full=True).written == 0
+    assert state(line)[0] == "paid"
+
+
 def test_a_fee_without_a_rule_is_not_owed(amazon: Account) -> None:
     line = sold(amazon, "O-1", GOODS, sku=article(category="garden"), fulfillment="seller")
     settled(amazon, [(line, "sale", kind, amount) for kind, amount in {**GOODS, "referral_fee": "-11.11"}.items()])
