@@ -7,10 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 
-from domventas.core.fields import EncryptedTextField, MultiRangeField, Sealed
+from domventas.core.fields import EncryptedTextField, Sealed
 
 Convert = Callable[[Any], Any]
 
@@ -69,8 +68,3 @@ def day(value: Any, name: str) -> date:
 def column_type(field: models.Field[Any, Any]) -> str:
     """PostgreSQL's type of the column, for a cast."""
     return str(field.db_type(connection))
-
-
-def needs_type(field: models.Field[Any, Any]) -> bool:
-    """Whether each single value must be cast, because an empty one does not tell its type."""
-    return isinstance(field, ArrayField | MultiRangeField)

@@ -21,7 +21,7 @@ from django.urls import get_script_prefix, reverse, set_script_prefix
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core import tenancy
-from domventas.core.models import Client, Membership
+from domventas.core.models import Membership
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Neither login nor client: machines and files. A webhook finds its client by its Route.
@@ -108,12 +108,6 @@ def memberships_of(user: Any) -> list[Membership]:
     """Memberships in active clients, by the client's name."""
     chosen = Membership.objects.filter(user=user, client__active=True)
     return list(chosen.select_related("client").order_by("client__name"))
-
-
-def client_path(client: Client, name: str, *args: Any, **kwargs: Any) -> str:
-    """A link into a client's pages made outside a request (mail, commands, webhooks)."""
-    with _prefix(f"/c/{client.slug}/"):
-        return reverse(name, args=args, kwargs=kwargs)
 
 
 @contextmanager

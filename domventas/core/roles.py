@@ -121,8 +121,3 @@ def operator_may(action: str, model: str) -> bool:
     """Whether a platform operator may: beat, queues, clients and people as such, no business."""
     area = area_of(model)
     return area is not None and action in OPERATOR.get(area, NONE)
-
-
-def areas_seen(role: Role | str) -> frozenset[Area]:
-    """The areas of which the role sees anything."""
-    return frozenset(area for area, verbs in GRANTS[Role(role)].items() if "view" in verbs)

@@ -97,10 +97,6 @@ class Period:
     def __iter__(self) -> Iterator[date]:
         return (self.start + timedelta(days=offset) for offset in range(self.days))
 
-    def overlaps(self, other: Period) -> bool:
-        """Whether they share a day."""
-        return max(self.start, other.start) < min(self.end, other.end)
-
     def before(self) -> Period:
         """The period of the same length right before it, for comparisons."""
         return Period(self.start - timedelta(days=self.days), self.start)
@@ -120,8 +116,3 @@ def month_of(day: date) -> Period:
     """The calendar month of a day."""
     first = date(day.year, day.month, 1)
     return Period(first, (first + timedelta(days=32)).replace(day=1))
-
-
-def last_days(count: int, *, until: date) -> Period:
-    """The `count` full days before `until`, which itself is not in it."""
-    return Period(until - timedelta(days=count), until)

@@ -10,9 +10,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template import Context, Template
 from django.test import Client as Browser
-from django.urls import get_script_prefix, path, reverse
+from django.urls import get_script_prefix, path
 
-from domventas.core import middleware, tenancy
+from domventas.core import tenancy
 from domventas.core.models import Membership, Threshold, User
 from domventas.core.roles import Role
 from domventas.core.tests.conftest import House, build
@@ -151,8 +151,3 @@ def test_a_stream_is_produced_as_its_client() -> None:
     with tenancy.acting_for(corvo.client):  # somebody else on the same thread meanwhile
         assert Threshold.objects.get().code == "corvo-margin"
     assert [first, *chunks] == [b"alba-margin", b"second"]
-
-
-def test_links_made_outside_a_request_name_their_client(alba: House) -> None:
-    assert middleware.client_path(alba.client, "limits") == "/c/alba/limits/"
-    assert reverse("limits") == "/limits/"
