@@ -89,11 +89,6 @@ def excerpt_of(item: Quarantined) -> bytes:
     return crypto.decrypt(bytes(item.excerpt).decode(), client=tenancy.current().one)
 
 
-def open_count(stream: Stream) -> int:
-    """Records of the stream that still wait."""
-    return Quarantined.objects.filter(account=stream.account_id, flow=stream.flow, resolved_at=None).count()
-
-
 def _fingerprint(item: Rejected) -> str:
     """One record, wherever in its page it stands today."""
     identity = item.external_id.encode() or item.excerpt or item.path.encode()

@@ -15,7 +15,7 @@ from domventas.core.tenancy import acting_for
 from marketplaces.models import Account
 from marketplaces.records import FulfillmentOwner, LineStatus, ListingStatus, OfferRecord, OrderLineRecord
 from orders.models import Order, OrderCharge, OrderEvent, OrderLine
-from orders.selectors import held, stuck
+from orders.selectors import stuck, unmapped
 from orders.services.ingest import ingest
 from orders.tests.conftest import NOW, Shop, line, order
 
@@ -34,8 +34,9 @@ def test_an_unknown_offer_is_loaded_held_and_queued(shop: Shop) -> None:
     item = UnmappedItem.objects.get()
     assert (item.offer_ref, item.state, item.first_seen_at) == ("DRILL-X", "open", NOW)
     assert OrderEvent.objects.get(what="held").line_external_id == "L2"
-    waiting = held.by_offer()[shop.account.pk, "DRILL-X"]
-    assert (waiting.lines, waiting.units, dict(waiting.amounts)) == (1, 1, {"EUR": Decimal("20")})
+    (waiting,) = unmapped.unknown_offers()
+    assert (waiting.offer_ref, waiting.line_count, waiting.waiting_count) == ("DRILL-X", 1, 1)
+    assert (waiting.value, waiting.currency) == (Decimal("23.80"), "EUR")  # tax goes with it
     assert stuck.counts(now=NOW)["held"] == 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Case, Count, F, IntegerField, QuerySet, Sum, Value, When
@@ -67,11 +66,6 @@ def findings_of(ticket: Ticket) -> QuerySet[Finding]:
     return ticket.findings.exclude(state=Finding.State.GONE).order_by(
         F("impact_day").desc(nulls_last=True), "fingerprint"
     )
-
-
-def closed_since(since: datetime) -> int:
-    """How many tickets the machine closed because their condition is gone."""
-    return Ticket.objects.filter(resolution=Ticket.Resolution.GONE, resolved_at__gte=since).count()
 
 
 def positions() -> QuerySet[StartingPosition]:
