@@ -31,7 +31,9 @@ from marketplaces.models import Account
 NOTHING: Final = Decimal(0)
 WEEKS: Final = 4
 #: Groups of findings shown one by one; the rest is one row per currency.
-SHOWN: Final = 25
+SHOWN: Final = 20
+#: Causes whose groups are single settlements; they share a row.
+BY_SETTLEMENT: Final = ("header_mismatch", "unknown_kind")
 PARTS: Final = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting", "closing")
 GREY: Final = ("reserve", "deferred", "overdue")
 
@@ -82,6 +84,20 @@ class Headline:
     differs: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """A row of findings: one decision, or the settlements of an account with the same cause."""
+
+    account: str
+    title: Any
+    place: str
+    findings: int
+    amount: Decimal
+    currency: str
+    until: date | None
+    url: str
+
+
 @require_GET
 @permission_required("finance.view_settlement", raise_exception=True)
 def show(request: HttpRequest) -> HttpResponse:
@@ -93,6 +109,7 @@ def show(request: HttpRequest) -> HttpResponse:
     if wants_csv(request):
         return _csv(request.GET.get("table", "balance"), found)
     groups: list[Group] = found["groups"]
+    rows = _rows(groups)
     transfers = reverse("admin:finance_payout_changelist")
     payouts_of = {account.code: f"{transfers}?account__id__exact={account.pk}" for account in accounts}
     context = {
@@ -103,9 +120,8 @@ def show(request: HttpRequest) -> HttpResponse:
         "starts": [(today + timedelta(weeks=n), today + timedelta(weeks=n + 1, days=-1)) for n in range(WEEKS)],
         "later_from": today + timedelta(weeks=WEEKS),
         "late": [(row, REASONS.get(row.reason, row.reason), _owed(row, accounts)) for row in found["overdue"]],
-        "findings": [(group, CAUSES.get(group.cause, group.cause), place(group.group_key, group.site))
-                     for group in groups[:SHOWN]],
-        "rest": _rest(groups[SHOWN:]),
+        "findings": rows[:SHOWN],
+        "rest": _rest(rows[SHOWN:]),
         "tolerated": workbench.tolerated(month=today),
         "rows": [(row, payouts_of[row.account_code]) for row in found["balance"]],
         "csv": {name: with_query(request, format="csv", table=name) for name in TABLES},
@@ -181,19 +197,46 @@ def _coming(weeks: list[Week], today: date) -> list[Coming]:
 def _owed(row: Late, accounts: list[Account]) -> str:
     """The order lines behind a row of what is late."""
     code = next((account.code for account in accounts if account.name == row.account), "")
-    asked = {"account": code, "currency": row.currency, "state": "late", "reason": row.reason}
-    return f"{reverse('finance:owed')}?{urlencode(asked)}"
+    return _address("owed", account=code, currency=row.currency, state="late", reason=row.reason)
 
 
-def _rest(groups: list[Group]) -> list[tuple[str, int, Decimal]]:
+def _rows(groups: list[Group]) -> list[Alike]:
+    """The groups, those of single settlements joined by account and cause; the largest first."""
+    joined: dict[tuple[str, ...], list[Group]] = {}
+    for group in groups:
+        alone = group.cause not in BY_SETTLEMENT or group.site in group.group_key.split("|")
+        joined.setdefault(
+            (group.account_code, group.cause, group.currency, group.group_key if alone else ""), []
+        ).append(group)
+    rows = [
+        Alike(
+            account=parts[0].account,
+            title=CAUSES.get(cause, cause),
+            place=place(key, parts[0].site) if key else str(_("each a settlement of its own")),
+            findings=sum(part.findings for part in parts),
+            amount=sum((part.amount for part in parts), NOTHING),
+            currency=currency,
+            until=min((part.until for part in parts if part.until), default=None),
+            url=_address("findings", account=code, cause=cause, currency=currency, group=key),
+        )
+        for (code, cause, currency, key), parts in joined.items()
+    ]
+    return sorted(rows, key=lambda row: -abs(row.amount))
+
+
+def _address(name: str, **asked: str) -> str:
+    return f"{reverse(f'finance:{name}')}?{urlencode({key: value for key, value in asked.items() if value})}"
+
+
+def _rest(rows: list[Alike]) -> list[tuple[str, int, Decimal]]:
     """What is counted instead of shown: currency, findings, amount."""
     return [
         (
             currency,
-            sum(group.findings for group in groups if group.currency == currency),
-            sum((group.amount for group in groups if group.currency == currency), NOTHING),
+            sum(row.findings for row in rows if row.currency == currency),
+            sum((row.amount for row in rows if row.currency == currency), NOTHING),
         )
-        for currency in sorted({group.currency for group in groups})
+        for currency in sorted({row.currency for row in rows})
     ]
 
 

@@ -100,8 +100,9 @@ def _draw(request: HttpRequest, filters: Filters, seen: workbench.Seen, status: 
 
 
 def _csv(rows: Iterable[Discrepancy]) -> HttpResponse:
-    head = ("account", "cause", "kind", "event", "site", "order", "line", "seller sku", "settlement", "expected",
-            "paid", "difference", "currency", "happened on", "state", "accepted until", "decided by", "note")  # fmt: skip
+    head = ("account", "cause", "kind", "event", "site", "order", "line", "seller sku", "settlement",
+            "expected", "paid", "difference", "currency", "happened on", "state", "accepted until", "decided by",
+            "note")  # fmt: skip
     lines = (
         [row.account.code, row.cause, row.kind, row.event, row.site, row.order_ref, row.line_ref, row.seller_sku,
          row.settlement.settlement_ref if row.settlement else "", row.expected, row.actual, row.amount, row.currency,
