@@ -83,8 +83,8 @@ def _csv(rows: Iterable[Settlement]) -> HttpResponse:
             for row in part:
                 four, share = _four(states.get(row.pk))
                 yield [row.account.code, row.settlement_ref, row.revision, row.period_start, row.period_end,
-                       row.paid_on, row.currency, row.header_total, *(amount for _state, amount in four), row.difference,
-                       row.line_count, row.status, share]  # fmt: skip
+                       row.paid_on, row.currency, row.header_total, *(amount for _state, amount in four),
+                       row.difference, row.line_count, row.status, share]  # fmt: skip
 
     return as_csv("settlements", head, lines())
 
