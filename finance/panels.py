@@ -1,0 +1,91 @@
+"""Money on other pages: expected beside paid on the order's page, and what the trust line says about statements."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.timezone import now as clock
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from domventas.core.models import Client
+from domventas.core.pages import Fact
+from domventas.core.panels import Panel
+from domventas.core.templatetags.figures import share
+from domventas.core.tenancy import current
+from domventas.core.times import day_in
+from finance.models import Receivable
+from finance.pages.words import REASONS
+from finance.selectors import workbench
+from finance.selectors.are_we_paid import absent_settlements
+from finance.selectors.coverage import cost_coverage
+from finance.selectors.reconciliation import line_beside
+from finance.selectors.waterfall import Waterfall, waterfall
+from orders.models import Order
+
+#: Share of sold lines with a known cost under which a margin is not to be believed.
+ENOUGH: Final = Decimal("0.95")
+#: Lines of an order shown with their money; larger orders are read in the list of what is owed.
+SHOWN: Final = 10
+
+
+def order_money(request: HttpRequest, order: Order) -> dict[str, Any]:
+    """Each line of the order expected beside paid, where its money is, and the way from cash to margin."""
+    owed = {row.line_id: row for row in Receivable.objects.filter(line__order=order)}
+    lines = list(order.lines.select_related("order", "sku").order_by("pk"))
+    return {
+        "currency": order.currency,
+        "lines": [
+            {
+                "line": line,
+                "owed": owed.get(line.pk),
+                "reason": _reason(owed.get(line.pk)),
+                "components": line_beside(line),
+                "way": (way := waterfall(line)),
+                "bridge": _bridge(way),
+            }
+            for line in lines[:SHOWN]
+        ],
+        "rest": max(len(lines) - SHOWN, 0),
+    }
+
+
+def _bridge(way: Waterfall) -> list[tuple[Any, Decimal | None]]:
+    """From payout to revenue less fees, each step signed so that they add up [order's currency]."""
+    return [
+        (_("tax we owe on the sale"), way.output_tax),
+        (_("tax on fees, claimed back"), None if way.fee_tax is None else -way.fee_tax),
+        (_("tax the marketplace pays for us"), -way.withheld_tax),
+    ]
+
+
+def _reason(owed: Receivable | None) -> Any:
+    return REASONS.get(owed.reason, owed.reason) if owed and owed.reason else ""
+
+
+def facts(request: HttpRequest, subject: object) -> dict[str, Any]:
+    """Statements that should be here and are not, and for how much of what is sold the cost is known."""
+    now = clock()
+    today = day_in(Client.objects.get(pk=current().one).zone, now)
+    url = reverse("finance:are_we_paid")
+    told: list[Fact] = []
+    missing = len(absent_settlements(today=today))
+    without_lines = workbench.waiting().count()
+    if count := max(missing, without_lines):
+        words = ngettext("%(count)d settlement due and not seen", "%(count)d settlements due and not seen", count)
+        told.append(Fact("warn", words % {"count": count}, f"{url}#gaps"))
+    covered = cost_coverage(today=today)
+    if covered is not None:
+        level = "good" if covered >= ENOUGH else "warn"
+        costs = reverse("admin:finance_skucost_changelist")
+        told.append(Fact(level, _("Margin known for"), costs, strong=share(covered, 0)))
+    return {"facts": told}
+
+
+money = Panel(page="orders.order", name="finance", title=_("Money of this order"), template="finance/_order.html",
+              rows=order_money, order=20, perm="finance.view_receivable")  # fmt: skip
+trust = Panel(page="trust", name="finance", title=_("Money"), template="", rows=facts, order=20,
+              perm="finance.view_settlement")  # fmt: skip
