@@ -29,7 +29,8 @@ class Role(TextChoices):
 class Area(TextChoices):
     """A part of the business that rights are given for."""
 
-    ORDERS = "orders", _("orders and tickets")
+    ORDERS = "orders", _("orders")
+    TICKETS = "tickets", _("tickets")
     STOCK = "stock", _("stock")
     CATALOG = "catalog", _("catalog")
     FINANCE = "finance", _("finance")
@@ -54,21 +55,31 @@ NONE: Final[frozenset[str]] = frozenset()
 
 A = Area
 GRANTS: Final[dict[Role, dict[Area, frozenset[str]]]] = {
-    Role.OPS: {A.ORDERS: WRITE, A.STOCK: READ, A.CATALOG: READ, A.BUYERS: VIEW, A.SYNC: READ, A.LIMITS: VIEW},
-    Role.WAREHOUSE: {A.ORDERS: EDIT, A.STOCK: WRITE, A.CATALOG: READ, A.BUYERS: VIEW, A.SYNC: VIEW},
-    Role.CATALOG: {A.ORDERS: READ, A.STOCK: READ, A.CATALOG: WRITE, A.SYNC: VIEW},
-    Role.ADS: {A.ORDERS: READ, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: VIEW, A.ADS: WRITE, A.SYNC: VIEW},
-    Role.FINANCE: {A.ORDERS: READ, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: WRITE, A.SYNC: READ, A.LIMITS: VIEW},
+    Role.OPS: {
+        A.ORDERS: WRITE, A.TICKETS: EDIT, A.STOCK: READ, A.CATALOG: READ, A.BUYERS: VIEW, A.SYNC: READ, A.LIMITS: VIEW,
+    },
+    Role.WAREHOUSE: {
+        A.ORDERS: EDIT, A.TICKETS: EDIT, A.STOCK: WRITE, A.CATALOG: READ, A.BUYERS: VIEW, A.SYNC: VIEW,
+    },
+    Role.CATALOG: {A.ORDERS: READ, A.TICKETS: EDIT, A.STOCK: READ, A.CATALOG: WRITE, A.SYNC: VIEW},
+    Role.ADS: {
+        A.ORDERS: READ, A.TICKETS: EDIT, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: VIEW, A.ADS: WRITE, A.SYNC: VIEW,
+    },
+    Role.FINANCE: {
+        A.ORDERS: READ, A.TICKETS: EDIT, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: WRITE, A.SYNC: READ, A.LIMITS: VIEW,
+    },
     Role.MANAGER: {
-        A.ORDERS: READ, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: READ, A.ADS: READ, A.SYNC: READ, A.LIMITS: READ,
+        A.ORDERS: READ, A.TICKETS: EDIT, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: READ, A.ADS: READ, A.SYNC: READ,
+        A.LIMITS: READ,
     },
     Role.ADMIN: {
-        A.ORDERS: IMPORT, A.STOCK: IMPORT, A.CATALOG: IMPORT, A.FINANCE: IMPORT, A.ADS: IMPORT, A.CREDENTIALS: SET,
-        A.PEOPLE: WRITE, A.SYNC: WRITE, A.LIMITS: WRITE, A.AUDIT: READ,
+        A.ORDERS: IMPORT, A.TICKETS: EDIT, A.STOCK: IMPORT, A.CATALOG: IMPORT, A.FINANCE: IMPORT, A.ADS: IMPORT,
+        A.CREDENTIALS: SET, A.PEOPLE: WRITE, A.SYNC: WRITE, A.LIMITS: WRITE, A.AUDIT: READ,
     },
-    Role.SERVICE: {A.ORDERS: EDIT, A.STOCK: EDIT, A.CATALOG: EDIT, A.FINANCE: READ},
+    Role.SERVICE: {A.ORDERS: EDIT, A.TICKETS: EDIT, A.STOCK: EDIT, A.CATALOG: EDIT, A.FINANCE: READ},
     Role.AUDITOR: {
-        A.ORDERS: READ, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: READ, A.ADS: READ, A.PEOPLE: VIEW, A.SYNC: READ,
+        A.ORDERS: READ, A.TICKETS: READ, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: READ, A.ADS: READ, A.PEOPLE: VIEW,
+        A.SYNC: READ,
         A.LIMITS: READ, A.AUDIT: READ,
     },
 }  # fmt: skip
@@ -85,7 +96,7 @@ APPS: Final[dict[str, Area]] = {
     "inventory": A.STOCK,
     "finance": A.FINANCE,
     "ads": A.ADS,
-    "tickets": A.ORDERS,
+    "tickets": A.TICKETS,
     "reports": A.ORDERS,
     "django_celery_beat": A.PLATFORM,
     "auth": A.PLATFORM,

@@ -58,7 +58,14 @@ def find(look: Look) -> Iterator[Seen]:
             currency=row.currency,
             deadline_at=datetime.combine(row.claim_until, time(0), tzinfo=UTC) if soon and row.claim_until else None,
             happened_at=datetime.combine(row.happened_on, time(0), tzinfo=UTC) if row.happened_on else None,
-            refs={"order": row.order_ref, "line": row.line_ref, "settlement": settlement, "sku": row.seller_sku},
+            refs={
+                "order": row.order_ref,
+                "line": row.line_ref,
+                "settlement": settlement,
+                "sku": row.seller_sku,
+                "settlement_id": row.settlement_id,
+                "settlement_line_id": row.settlement_line_id,
+            },
             facts={"expected": _text(row.expected), "paid": _text(row.actual), "kind": row.kind, "event": row.event},
         )
 

@@ -21,10 +21,12 @@ from domventas.core import tenancy
 from domventas.core.provisioning import provision
 from domventas.ops.demo.children import Children, free_port, state_dir
 from domventas.ops.demo.life import Sandbox, catch_up, furnish, live_through
-from domventas.ops.demo.people import DOMAIN, PASSWORD, make_client
+from domventas.ops.demo.people import DOMAIN, PASSWORD, PEOPLE, make_client
 from domventas.ops.demo.summary import summary
 from orders.models import Order
 
+OTHERS = ", ".join(f"{name}@{DOMAIN}" for name in PEOPLE if name != "demo")
+READY = "sandbox ready "
 HORIZON = timedelta(days=13)
 """The sandbox's world goes on for two weeks after its now; then the demo starts over."""
 
@@ -105,9 +107,10 @@ class Command(BaseCommand):
         command = [sys.executable, "manage.py", "sandbox", "--port", str(port), "--speed", "100000"]
         command += [part for name, value in world.items() for part in (f"--{name}", value)]
         self.children.start("sandbox", command)
-        sandbox = Sandbox(url=f"http://127.0.0.1:{port}")
+        # Its own word, not the port: another demo's sandbox may answer there.
+        self.children.wait_for("sandbox", lambda: READY in self.children.tail("sandbox"))
+        sandbox = Sandbox(url=self.children.tail("sandbox").partition(READY)[2].split()[0])
         settings.SANDBOX_URL = sandbox.url
-        self.children.wait_for("sandbox", lambda: _answers(f"{sandbox.url}/__sandbox/world"))
         sandbox.set_clock(moment(world["now"]))
         return sandbox
 
@@ -145,6 +148,7 @@ class Command(BaseCommand):
         self.children.start("beat", [sys.executable, *celery, "beat", "--pidfile=", "--loglevel", "WARNING"], env=env)
         self.children.wait_for("web", lambda: _answers(f"http://127.0.0.1:{port}/health"))
         self._tell(f"ready: http://127.0.0.1:{port}/c/{slug}/  login demo@{DOMAIN}, password {PASSWORD}")
+        self._tell(f"other corners: {OTHERS}, the same password")
         self._tell("Ctrl-C stops everything")
         while not (name := self.children.dead()):
             time.sleep(0.5)
