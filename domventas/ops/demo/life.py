@@ -21,7 +21,6 @@ from finance.services.costs import CostRow, load_costs
 from finance.services.rates import RateRow, load_reference_rates
 from marketplaces.models import Account
 from marketplaces.services.accounts import create_account
-from marketplaces.services.sites import sync_sites
 
 WEEK = 7
 SATURDAY = 5
@@ -76,7 +75,6 @@ def furnish(client: Client, sandbox: Sandbox, *, now: datetime) -> None:
     """Product master, costs, rates and accounts, as a client would have entered them before the first sync."""
     items = sandbox.world()["products"]
     load_reference_rates(demo_rates(until=now.date()))
-    sync_sites(using="owner")
     with tenancy.acting_for(client, actor="demo"):
         load_products([_product(item) for item in items], now=now)
         load_costs(_costs(items, since=date(now.year - 1, 1, 1)))
