@@ -72,7 +72,7 @@ def states_of_each(chosen: Iterable[Settlement]) -> Mapping[int, States]:
             value=Sum(Abs("amount"), filter=Q(order_line__isnull=False) & ~Q(money_class="cash")),
         )
     )
-    grouped: dict[int, list[dict[str, object]]] = {}
+    grouped: dict[int, list[Mapping[str, object]]] = {}
     for row in rows:
         grouped.setdefault(row["settlement"], []).append(row)
     return {pk: _states(parts) for pk, parts in grouped.items()}
@@ -121,7 +121,7 @@ def findings_of(settlement: Settlement, lines: QuerySet[SettlementLine], *, caus
     if cause == Discrepancy.Cause.UNKNOWN_KIND:
         own &= Q(settlement_line_id__in=named)
     else:
-        own &= Exists(lines.order_by().filter(order_line=None))
+        own &= Q(Exists(lines.order_by().filter(order_line=None)))
     mine = Discrepancy.objects.filter(account_id=settlement.account_id, cause=cause).exclude(state="gone")
     if cause == Discrepancy.Cause.RATE_CHANGED:
         return mine.filter(group_key__in=runs.order_by().values("group_key"))
