@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from marketplaces.errors import Malformed
 
@@ -157,6 +158,14 @@ def moment(row: Row, field: str) -> datetime | None:
     text = row.values.get(field, "")
     if not text:
         return None
+    found = _moment(text)
+    if found is None:
+        raise row.refuse(field, f"“{text[:40]}” is no date we can read without guessing.")
+    return found
+
+
+@lru_cache(maxsize=1024)  # the rows of one order stand together and say the same moment
+def _moment(text: str) -> datetime | None:
     plain = re.sub(r"\s*(UTC|GMT)$", "", text)
     for pattern in _DATES:
         try:
@@ -166,7 +175,5 @@ def moment(row: Row, field: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(plain)
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise row.refuse(field, f"“{text[:40]}” is no date we can read without guessing.")
-    return found.astimezone(UTC)
+        return None
+    return found.astimezone(UTC) if found.tzinfo else None
