@@ -48,7 +48,7 @@ WITH lines AS (
       AND state <> 'reconciled'
     GROUP BY state, cause, kind, event, order_line_id
 )
-SELECT l.state, l.cause, l.kind, sum(l.lines), sum(l.amount), sum(r.difference), coalesce(max(r.group_key), '')
+SELECT l.state, l.cause, l.kind, sum(l.lines)::int, sum(l.amount), sum(r.difference), coalesce(max(r.group_key), '')
 FROM lines AS l
 LEFT JOIN finance_linereconciliation AS r
   ON r.client_id = %(client)s AND (r.line_id, r.event, r.kind) = (l.order_line_id, l.event, l.kind)

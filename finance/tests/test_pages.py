@@ -1,0 +1,274 @@
+"""The money pages: they open for those who may, in as many queries for two rows as for twenty, and add up."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
+
+from domventas.core.models import Client, Membership, User
+from domventas.core.roles import Role
+from domventas.core.tenancy import acting_for
+from finance.models import Discrepancy, Settlement
+from finance.selectors import workbench
+from finance.services.reconcile import reconcile
+from finance.testing import account
+from finance.tests.golden import NOW, article, rules, settled, sold
+from marketplaces.models import Account
+
+pytestmark = pytest.mark.db
+
+HOME = "/c/dom-ventas/money"
+GOODS = {"item_price": "41.85", "item_tax": "7.95"}
+RIGHT = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
+PAGES = ("paid/", "settlements/", "findings/", "owed/", "owed/?state=all")
+
+
+@pytest.fixture
+def amazon(client_dv: Client) -> Iterator[Account]:
+    """An Amazon account in Germany with its schedule."""
+    with acting_for(client_dv, actor="test"):
+        rules("amazon.de")
+        yield account("amazon-eu", sites=["amazon.de"])
+
+
+def browser(client: Client, role: Role) -> Browser:
+    """Somebody in that role."""
+    user, _ = User.objects.get_or_create(email=f"{role}@example.com")
+    Membership.objects.get_or_create(user=user, client=client, defaults={"role": role})
+    found = Browser()
+    found.force_login(user)
+    return found
+
+
+@pytest.fixture
+def staff(client_dv: Client) -> Browser:
+    """A person in finance."""
+    return browser(client_dv, Role.FINANCE)
+
+
+def overcharged(of: Account, count: int, *, ref: str = "S1", each: str = "-10.11") -> Settlement:
+    """A statement of orders charged too much, each by another amount and so a finding of its own; one is right."""
+    rows: list[Any] = []
+    for number in range(count + 1):
+        line = sold(of, f"{ref}-O{number}", GOODS, sku=article())
+        fee = "-8.89" if number == count else str(Decimal(each) - number * Decimal("0.07"))
+        rows += [(line, "sale", kind, amount) for kind, amount in {**RIGHT, "referral_fee": fee}.items()]
+    head = settled(of, rows, ref=ref)
+    reconcile(now=NOW, full=True)
+    return head
+
+
+def text(answer: Any) -> str:
+    assert answer.status_code == 200, answer
+    return str(answer.content.decode())
+
+
+def post(person: Browser, path: str, data: dict[str, Any], **how: Any) -> Any:
+    """Send a form as the page does: it says for which client it was drawn."""
+    return person.post(path, {"_client": "dom-ventas", **data}, **how)
+
+
+def rows_of(answer: Any) -> list[list[str]]:
+    return list(csv.reader(text(answer).splitlines()))
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found, name
+    return found[1]
+
+
+def queries(staff: Browser, path: str) -> int:
+    """How many a page takes once the session is warm."""
+    staff.get(path)
+    with CaptureQueriesContext(connection) as taken:
+        text(staff.get(path))
+    return len(taken)
+
+
+def test_every_page_opens_on_an_empty_house(client_dv: Client, staff: Browser) -> None:
+    for path in PAGES:
+        assert staff.get(f"{HOME}/{path}").status_code == 200, path
+
+
+def test_twenty_rows_take_no_more_queries_than_two(amazon: Account, staff: Browser) -> None:
+    head = overcharged(amazon, 2)
+    paths = [f"{HOME}/{path}" for path in PAGES] + [f"{HOME}/settlements/{head.pk}/"]
+    before = [queries(staff, path) for path in paths]
+    second = overcharged(amazon, 20, ref="S2")
+    assert [queries(staff, path) for path in paths] == before
+    assert queries(staff, f"{HOME}/settlements/{second.pk}/") <= before[-1] + 1, "a neighbor more"
+
+
+def test_the_roll_forward_is_told_with_what_nobody_can_explain(amazon: Account, staff: Browser) -> None:
+    overcharged(amazon, 2)
+    page = text(staff.get(f"{HOME}/paid/?from=2026-09-01&to=2026-10-31"))
+    for word in ("Unexplained, EUR", "fee above the rule", 'id="findings"', 'id="gaps"', "How is this computed"):
+        assert word in page
+    balance = rows_of(staff.get(f"{HOME}/paid/?format=csv&table=balance&from=2026-09-01&to=2026-10-31"))
+    row = dict(zip(balance[0], balance[1], strict=True))
+    parts = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting")
+    assert sum(Decimal(row[part]) for part in parts) == Decimal(row["closing"])
+    assert Decimal(row["sales"]) == Decimal("149.40")
+
+
+def test_a_page_of_another_account_shows_nothing_of_this_one(amazon: Account, staff: Browser) -> None:
+    overcharged(amazon, 2)
+    account("amazon-us", sites=["amazon.com"])
+    rows = rows_of(staff.get(f"{HOME}/paid/?format=csv&table=findings&account=amazon-us"))
+    assert len(rows) == 1, "only the head"
+    assert len(rows_of(staff.get(f"{HOME}/paid/?format=csv&table=findings&account=amazon-eu"))) > 1
+
+
+def test_the_proof_strip_adds_up_to_the_header(amazon: Account, staff: Browser) -> None:
+    head = overcharged(amazon, 3)
+    answer = staff.get(f"{HOME}/settlements/{head.pk}/")
+    proof = answer.context["proof"]
+    assert sum(part.amount for _label, part, _pattern, _url in proof["parts"]) == head.header_total == proof["header"]
+    assert proof["is_equal"] and "add up" in text(answer)
+    shown = [cell.replace("−", "-") for cell in re.findall(r'<div class="fig[^"]*">([^<]*)</div>', text(answer))]
+    assert sum(Decimal(cell) for cell in shown[:-1]) == Decimal(shown[-1])
+
+
+def test_a_header_that_differs_is_said_on_its_page(amazon: Account, staff: Browser) -> None:
+    line = sold(amazon, "O-1", GOODS, sku=article())
+    head = settled(amazon, [(line, "sale", kind, amount) for kind, amount in RIGHT.items()], total="40.00")
+    Settlement.objects.filter(pk=head.pk).update(status="inconsistent", difference=Decimal("2.96"))
+    reconcile(now=NOW)
+    page = text(staff.get(f"{HOME}/settlements/{head.pk}/"))
+    assert "The header differs from its lines by 2.96" in page.replace("\u202f", " ")
+    assert escape("header differs from its lines") in page
+
+
+def test_the_line_opened_tells_its_rule_and_formula(amazon: Account, staff: Browser) -> None:
+    head = overcharged(amazon, 2)
+    wrong = head.lines.filter(state="discrepancy").order_by("ordinal").last()
+    assert wrong
+    page = text(staff.get(f"{HOME}/settlements/{head.pk}/?line={wrong.pk}"))
+    for word in (wrong.order_ref, "source: test", "Tolerance 0.02", "15", "Candidate causes"):
+        assert word in page.replace("\u202f", " "), word
+
+
+def test_ticked_lines_are_claimed_and_the_others_stay_open(amazon: Account, staff: Browser) -> None:
+    head = overcharged(amazon, 3)
+    line = head.lines.filter(state="discrepancy").first()
+    assert line
+    post(
+        staff,
+        f"{HOME}/settlements/{head.pk}/decide/?state=discrepancy&cause=fee_overcharged",
+        {"step": "claim", "scope": "selection", "note": "Case 77", "pick": [line.pk]},
+    )
+    claimed = Discrepancy.objects.get(state="claimed")
+    assert (claimed.line_id, claimed.note, claimed.decided_by) == (line.order_line_id, "Case 77", "finance@example.com")
+    assert Discrepancy.objects.filter(state="open").count() == 2
+
+
+def test_a_whole_filter_is_accepted_when_it_is_still_what_was_seen(amazon: Account, staff: Browser) -> None:
+    head = overcharged(amazon, 3)
+    address = f"{HOME}/settlements/{head.pk}/"
+    query = "?state=discrepancy&cause=fee_overcharged"
+    seen = hidden(text(staff.get(address + query)), "seen")
+    post(
+        staff,
+        f"{address}decide/{query}",
+        {"step": "accept", "scope": "filter", "note": "Old prices", "until": "2099-01-31", "seen": seen},
+    )
+    assert Discrepancy.objects.filter(state="accepted").count() == 3
+
+
+@pytest.mark.parametrize("where", ["settlement", "findings"])
+def test_a_stale_count_writes_nothing_and_shows_the_new_one(amazon: Account, staff: Browser, where: str) -> None:
+    head = overcharged(amazon, 3)
+    query = "?state=discrepancy&cause=fee_overcharged" if where == "settlement" else "?cause=fee_overcharged"
+    address = f"{HOME}/settlements/{head.pk}/" if where == "settlement" else f"{HOME}/findings/"
+    seen = hidden(text(staff.get(address + query)), "seen")
+    one = Discrepancy.objects.filter(cause="fee_overcharged").first()
+    assert one
+    Discrepancy.objects.filter(pk=one.pk).update(amount=one.amount - 1)
+    answer = post(
+        staff, f"{address}decide/{query}", {"step": "accept", "scope": "filter", "note": "Old prices", "seen": seen}
+    )
+    assert answer.status_code == 409
+    assert not Discrepancy.objects.exclude(state="open").exists()
+    fresh = workbench.seen(Discrepancy.objects.filter(cause="fee_overcharged"))
+    assert hidden(answer.content.decode(), "seen") == str(fresh) != seen
+
+
+def test_a_decision_without_a_reason_is_refused_and_told(amazon: Account, staff: Browser) -> None:
+    overcharged(amazon, 1)
+    one = Discrepancy.objects.get(state="open")
+    answer = post(
+        staff, f"{HOME}/findings/decide/", {"step": "claim", "scope": "selection", "pick": [one.pk]}, follow=True
+    )
+    assert "reference of the claim" in text(answer)
+    assert Discrepancy.objects.get(pk=one.pk).state == "open"
+
+
+def test_what_was_decided_can_be_opened_again(amazon: Account, staff: Browser) -> None:
+    overcharged(amazon, 1)
+    one = Discrepancy.objects.get(state="open")
+    Discrepancy.objects.filter(pk=one.pk).update(state="claimed")
+    post(staff, f"{HOME}/findings/decide/?state=claimed", {"step": "reopen", "scope": "selection", "pick": [one.pk]})
+    assert Discrepancy.objects.get(pk=one.pk).state == "open"
+
+
+def test_people_without_finance_see_and_decide_nothing(amazon: Account, client_dv: Client) -> None:
+    head = overcharged(amazon, 1)
+    stranger = browser(client_dv, Role.WAREHOUSE)
+    for path in (*PAGES, f"settlements/{head.pk}/"):
+        assert stranger.get(f"{HOME}/{path}").status_code == 403, path
+    manager = browser(client_dv, Role.MANAGER)
+    assert manager.get(f"{HOME}/settlements/{head.pk}/").status_code == 200
+    for path in ("findings/decide/", f"settlements/{head.pk}/decide/"):
+        assert post(manager, f"{HOME}/{path}", {"step": "claim", "scope": "filter"}).status_code == 403, path
+
+
+def test_only_those_who_may_export_get_files(amazon: Account, client_dv: Client, staff: Browser) -> None:
+    head = overcharged(amazon, 1)
+    files = [f"paid/?format=csv&table={name}" for name in ("balance", "weeks", "overdue", "findings", "gaps")]
+    files += ["settlements/?format=csv", "findings/?format=csv", "owed/?format=csv&state=all"]
+    files += [f"settlements/{head.pk}/?format=csv&state=discrepancy&cause=fee_overcharged"]
+    for path in files:
+        assert rows_of(staff.get(f"{HOME}/{path}"))[0], path
+    viewer = browser(client_dv, Role.ADS)
+    assert viewer.get(f"{HOME}/settlements/").status_code == 200
+    for path in files:
+        assert viewer.get(f"{HOME}/{path}").status_code == 403, path
+
+
+def test_the_four_states_of_each_settlement_add_up_in_the_list(amazon: Account, staff: Browser) -> None:
+    overcharged(amazon, 2)
+    head, row = rows_of(staff.get(f"{HOME}/settlements/?format=csv"))
+    told = dict(zip(head, row, strict=True))
+    states = ("reconciled", "tolerated", "awaiting", "discrepancy")
+    assert sum(Decimal(told[state]) for state in states) == Decimal(told["header"])
+    assert rows_of(staff.get(f"{HOME}/settlements/?format=csv&state=awaiting"))[1:] == []
+
+
+def test_the_order_tells_its_money_to_those_who_may_see_it(amazon: Account, client_dv: Client, staff: Browser) -> None:
+    head = overcharged(amazon, 1)
+    line = head.lines.filter(state="discrepancy").get()
+    assert line.order_line
+    address = f"/c/dom-ventas/orders/{line.order_line.order_id}/"
+    page = text(staff.get(address))
+    assert "Money of this order" in page and "Payout expected" in page
+    assert "Money of this order" not in text(browser(client_dv, Role.WAREHOUSE).get(address))
+
+
+def test_the_trust_line_says_which_statements_have_not_come(amazon: Account, staff: Browser) -> None:
+    overcharged(amazon, 1)
+    Settlement.objects.create(
+        account=amazon, settlement_ref="S9", status="waiting", currency="EUR", loaded_at=NOW, header_total=Decimal(10)
+    )
+    page = text(staff.get(f"{HOME}/settlements/"))
+    assert "due and not seen" in page and "/money/paid/#gaps" in page
+    assert "lines of settlement S9" in text(staff.get(f"{HOME}/paid/"))
