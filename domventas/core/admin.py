@@ -14,6 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
+from domventas.core.columns import Column, readable
 from domventas.core.models import AuditEntry, Client, Membership, TaskRun, Threshold, User
 
 M = TypeVar("M", bound=models.Model)
@@ -49,6 +50,10 @@ class HouseAdmin(Unlogged, ModelAdmin):
     list_max_show_all = 0
     show_full_result_count = False
     list_fullwidth = True
+
+    def get_list_display(self, request: HttpRequest) -> list[Column]:
+        """The declared columns, with money and codes as people read them."""
+        return readable(self.model, super().get_list_display(request))
 
 
 class FactsAdmin(HouseAdmin):
