@@ -39,7 +39,8 @@ INSERT INTO orders_orderline (client_id, order_id, account_id, external_id, sku_
                               title, category, quantity, quantity_shipped, status, raw_status, hold, shipped_at,
                               changed_at)
 SELECT %(client)s, o.id, %(account)s, g || lpad(k::text, 2, '0'), %(first_sku)s + n, s.code, s.code, 'B0' || s.code,
-       'Article ' || s.code, '', 1, 1, 'shipped', 'SHIPPED', '', o.source_updated_at, %(since)s
+       'Article ' || s.code, '', 1, 1, 'shipped', 'SHIPPED', '', o.source_updated_at,
+       o.source_updated_at
 FROM orders_order AS o
 CROSS JOIN LATERAL (SELECT right(o.external_id, 7)::bigint AS g) AS a
 CROSS JOIN LATERAL generate_series(0, (ARRAY[4, 2, 1, 1, 1])[1 + g %% 5] - 1) AS k
