@@ -288,6 +288,8 @@ class Postgres(Server):
             "max_connections": 100, "shared_buffers": "256MB", "work_mem": "32MB", "max_wal_size": "2GB",
             "jit": "off", "client_connection_check_interval": "1s",  # a killed client's statement ends
         }  # fmt: skip
+        if self.place.kind == "test":  # made anew from the code at any time, so nothing waits for the disk
+            options |= {"fsync": "off", "full_page_writes": "off"}
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         return [self.programs / "postgres", "-D", self._cluster(), *flags]
 
