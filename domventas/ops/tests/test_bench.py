@@ -14,7 +14,7 @@ from domventas.ops.bench.ingest import bench as ingest_bench
 
 CASES = [
     ("normalise", ""),
-    ("ingest", "cold"),
+    pytest.param("ingest", "cold", marks=pytest.mark.slow),  # the same arms as "noop" below
     pytest.param("ingest", "changed", marks=pytest.mark.slow),
     ("settlements", ""),
     ("reconcile", "one"),
