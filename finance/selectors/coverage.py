@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -25,7 +25,7 @@ WHERE o.client_id = %(client)s AND o.ordered_on BETWEEN %(since)s AND %(until)s
 
 def cost_coverage(*, today: date) -> Decimal | None:
     """Share of the order lines of the last thirty days whose SKU has a cost on the day of sale; None without sales."""
-    params = {"client": current().one, "since": today - timedelta(days=DAYS), "until": today}
+    params: dict[str, Any] = {"client": current().one, "since": today - timedelta(days=DAYS), "until": today}
     with connection.cursor() as cursor:
         cursor.execute(COVERED, params)
         lines, covered = cursor.fetchone()

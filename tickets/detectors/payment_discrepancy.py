@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from finance.models import Discrepancy
-from finance.selectors import wrong
+from finance.selectors import discrepancies
 from tickets.detector import Category, Detector, Level, Look, Seen
 
 Cause = Discrepancy.Cause
@@ -39,7 +39,7 @@ def find(look: Look) -> Iterator[Seen]:
     A ticket below `minimum` of its currency only holds: such crumbs wait for the monthly basket.
     """
     horizon = look.now.date() + timedelta(days=int(look.limits["claim_days"]))
-    for row in wrong.living():
+    for row in discrepancies.living().iterator(chunk_size=2000):
         settlement = row.settlement.settlement_ref if row.settlement else ""
         what = str(Cause(row.cause).label)
         soon = row.claim_until is not None and row.claim_until <= horizon
