@@ -155,7 +155,6 @@ def _costs(items: list[Mapping[str, Any]], *, since: date) -> list[CostRow]:
             currency=item["cost_currency"],
             valid_from=since,
             purchase=Decimal(str(item["cost"])),
-            warehouse=item["warehouse"],
             source="demo price list",
         )
         for row, item in enumerate(items, 1)
