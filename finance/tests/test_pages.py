@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -17,11 +18,12 @@ from django.utils.html import escape
 from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
 from domventas.core.tenancy import acting_for
-from finance.models import Discrepancy, Settlement
+from finance.models import Discrepancy, Settlement, SkuCost
 from finance.selectors import workbench
+from finance.selectors.coverage import cost_coverage
 from finance.services.reconcile import reconcile
 from finance.testing import account
-from finance.tests.golden import NOW, article, rules, settled, sold
+from finance.tests.golden import ALWAYS, NOW, article, rules, settled, sold
 from marketplaces.models import Account
 
 pytestmark = pytest.mark.db
@@ -262,6 +264,18 @@ def test_the_order_tells_its_money_to_those_who_may_see_it(amazon: Account, clie
     page = text(staff.get(address))
     assert "Money of this order" in page and "Payout expected" in page
     assert "Money of this order" not in text(browser(client_dv, Role.WAREHOUSE).get(address))
+
+
+def test_the_trust_line_says_for_how_much_the_margin_is_known(amazon: Account, client_dv: Client) -> None:
+    day = date(2026, 9, 20)
+    assert cost_coverage(today=day) is None
+    sold(amazon, "O-1", GOODS, sku=article())
+    sold(amazon, "O-2", GOODS, sku=article("ALB-2"))
+    cost = {"currency": "EUR", "valid": ALWAYS, "purchase": Decimal(10)}
+    SkuCost.objects.create(sku=article(), warehouse="BER1", **cost)
+    assert cost_coverage(today=day) == 0, "nobody knows from where it was sent"
+    SkuCost.objects.create(sku=article(), **cost)
+    assert cost_coverage(today=day) == Decimal("0.5")
 
 
 def test_the_trust_line_says_which_statements_have_not_come(amazon: Account, staff: Browser) -> None:
