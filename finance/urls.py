@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finance.pages import are_we_paid, findings, owed, settlements, workbench
+from finance.pages import are_we_paid, findings, owed, proposal, settlements, workbench
 
 app_name = "finance"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("money/owed/", owed.show, name="owed"),
     path("money/findings/", findings.show, name="findings"),
     path("money/findings/decide/", findings.decide, name="decide_findings"),
+    path("money/findings/rule/", proposal.accept, name="accept_rule"),
     path("money/settlements/", settlements.show, name="settlements"),
     path("money/settlements/<int:pk>/", workbench.show, name="settlement"),
     path("money/settlements/<int:pk>/decide/", workbench.decide, name="decide"),

@@ -18,6 +18,7 @@ from domventas.core.pages import GetForm, page
 from finance.models import Discrepancy
 from finance.pages.decisions import DECIDE, FILTER, DecideForm, picked
 from finance.pages.decisions import decide as carry_out
+from finance.pages.proposal import of_group
 from finance.pages.steps import steps
 from finance.pages.tables import as_csv, wants_csv
 from finance.pages.words import CAUSES, place
@@ -88,6 +89,7 @@ def _draw(request: HttpRequest, filters: Filters, seen: workbench.Seen, status: 
         "title": CAUSES.get(first.cause, first.cause) if first and is_alike else _("Findings"),
         "what": place(values["group"], first.site) if first and values["group"] else "",
         "rows": [(row, CAUSES.get(row.cause, row.cause)) for row in shown],
+        **of_group(request, values["group"] or ""),
         "seen": seen,
         "sums": sorted(seen.sums.items()),
         "steps": steps(request, shown),

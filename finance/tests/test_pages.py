@@ -18,7 +18,7 @@ from django.utils.html import escape
 from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
 from domventas.core.tenancy import acting_for
-from finance.models import Discrepancy, Settlement, SkuCost
+from finance.models import Discrepancy, FeeRule, Settlement, SkuCost
 from finance.selectors import workbench
 from finance.selectors.coverage import cost_coverage
 from finance.services.reconcile import reconcile
@@ -213,6 +213,23 @@ def test_a_decision_without_a_reason_is_refused_and_told(amazon: Account, staff:
     )
     assert "reference of the claim" in text(answer)
     assert Discrepancy.objects.get(pk=one.pk).state == "open"
+
+
+def test_a_run_of_one_rate_becomes_a_rule_only_as_it_was_seen(amazon: Account, staff: Browser) -> None:
+    rows: list[Any] = []
+    for number in range(20):
+        line = sold(amazon, f"R-{number}", GOODS, sku=article())
+        rows += [(line, "sale", kind, amount) for kind, amount in {**RIGHT, "referral_fee": "-10.08"}.items()]
+    settled(amazon, rows)
+    reconcile(now=NOW)
+    run = Discrepancy.objects.get(cause="rate_changed")
+    page = text(staff.get(f"{HOME}/findings/", {"group": run.group_key})).replace("\u202f", " ")
+    assert "20 lines deviate by the same rate" in page and "17.00 %" in page and "R-0" in page
+    form = {"group": run.group_key, "source": "Fee page of 1 September"}
+    post(staff, f"{HOME}/findings/rule/", {**form, "seen": "19"})
+    assert not FeeRule.objects.filter(rate=Decimal("0.17")).exists()
+    post(staff, f"{HOME}/findings/rule/", {**form, "seen": "20"})
+    assert FeeRule.objects.get(rate=Decimal("0.17")).source == "Fee page of 1 September"
 
 
 def test_what_was_decided_can_be_opened_again(amazon: Account, staff: Browser) -> None:
