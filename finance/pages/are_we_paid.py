@@ -119,6 +119,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "headlines": _headlines(found["balance"], groups),
         "starts": [(today + timedelta(weeks=n), today + timedelta(weeks=n + 1, days=-1)) for n in range(WEEKS)],
         "later_from": today + timedelta(weeks=WEEKS),
+        "coming": [(row, _cells(row, today, filters.values["account"] or "")) for row in found["weeks"]],
         "late": [(row, REASONS.get(row.reason, row.reason), _owed(row, accounts)) for row in found["overdue"]],
         "findings": rows[:SHOWN],
         "rest": _rest(rows[SHOWN:]),
@@ -192,6 +193,16 @@ def _coming(weeks: list[Week], today: date) -> list[Coming]:
             )
         )
     return found
+
+
+def _cells(row: Coming, today: date, account: str) -> list[tuple[Decimal | None, str]]:
+    """A currency's weeks, each with the order lines behind it; what was due before today counts to the first."""
+    cells = []
+    for number, amount in enumerate(row.weeks):
+        first, last = today + timedelta(weeks=number), today + timedelta(weeks=number + 1, days=-1)
+        asked = {"due_to": last.isoformat()} | ({"due_from": first.isoformat()} if number else {})
+        cells.append((amount, _address("owed", account=account, currency=row.currency, state="coming", **asked)))
+    return cells
 
 
 def _owed(row: Late, accounts: list[Account]) -> str:

@@ -127,6 +127,7 @@ def _draw(
         "causes": [(row, _cause_title(row), _cause_url(request, row), _is_current(row, chosen)) for row in causes],
         "cause_title": _title(chosen.state, chosen.cause),
         "chosen": chosen,
+        "group_key": next((row.group_key for row in causes if _is_current(row, chosen)), ""),
         "rows": rows,
         "steps": steps(request, shown),
         "seen": seen,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
+from django.utils.timezone import now as clock
 
 from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
@@ -121,6 +122,19 @@ def test_the_roll_forward_is_told_with_what_nobody_can_explain(amazon: Account, 
     parts = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting")
     assert sum(Decimal(row[part]) for part in parts) == Decimal(row["closing"])
     assert Decimal(row["sales"]) == Decimal("149.40")
+
+
+def test_each_week_links_to_lines_that_add_up_to_it(amazon: Account, staff: Browser) -> None:
+    today = clock().date()
+    for number, days in enumerate((1, 4, 9, 12)):
+        sold(amazon, f"W-{number}", GOODS, sku=article(), on=today - timedelta(days=days))
+    reconcile(now=clock())
+    answer = staff.get(f"{HOME}/paid/")
+    cells = [cell for _row, cells in answer.context["coming"] for cell in cells if cell[0]]
+    assert cells, "something is to come"
+    for amount, url in cells:
+        head, *rows = rows_of(staff.get(f"{url}&format=csv"))
+        assert sum(Decimal(dict(zip(head, row, strict=True))["open"]) for row in rows) == amount
 
 
 def test_a_page_of_another_account_shows_nothing_of_this_one(amazon: Account, staff: Browser) -> None:
