@@ -1,0 +1,103 @@
+"""Reports a marketplace makes by itself: found page by page, each loaded once, and again only when asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from catalog.models import Listing
+from marketplaces.errors import Unavailable
+from marketplaces.models import Account, ReportJob, Stream
+from marketplaces.port import Door, Flow, RawPage, ReportFound, Reports, ReportState, Window
+from marketplaces.records import OfferRecord
+from marketplaces.registry import connectors
+from marketplaces.services.pull import pull_stream
+from marketplaces.tests.support import NOW, Toy, translate_offers
+
+
+class Shelf:
+    """The reports that lie ready, two to a page of the list; `broken` ones cannot be fetched."""
+
+    def __init__(self) -> None:
+        self.refs = ["A", "B", "C"]
+        self.broken: set[str] = set()
+        self.loaded: list[str] = []
+        self.never_ends = False
+
+    def discover(self, door: Door, window: Window, token: str) -> tuple[list[ReportFound], str]:
+        start = int(token or 0)
+        found = [
+            ReportFound(report_ref=ref, document_ref=f"{ref}-document", since=None, until=None, status="done")
+            for ref in self.refs[start : start + 2]
+        ]
+        following = "0" if self.never_ends else str(start + 2) if start + 2 < len(self.refs) else ""
+        return found, following
+
+    def poll(self, door: Door, ref: str) -> ReportState:
+        raise AssertionError("a finished report is not asked after")
+
+    def download(self, door: Door, document_ref: str) -> RawPage:
+        if document_ref[0] in self.broken:
+            raise Unavailable("The document is not there at the moment.")
+        self.loaded.append(document_ref[0])
+        return RawPage(
+            body=f"SKU-{document_ref[0]};19.90".encode(), content_type="text/csv",
+            context={"seen_at": NOW.isoformat()}, name=document_ref,
+        )  # fmt: skip
+
+    def flow(self) -> Flow:
+        """Offers, as if they came in reports made every week."""
+        return Flow(
+            reports=Reports(discover=self.discover, poll=self.poll, download=self.download),
+            translate=translate_offers, record=OfferRecord, cadence="0 * * * *", freshness=timedelta(hours=4),
+            window=timedelta(days=30), lag=timedelta(0), history=timedelta(days=10),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def shelf(toy: Toy) -> Shelf:
+    """The toy marketplace gives its offers in reports of its own making."""
+    made = Shelf()
+    connectors["toy"] = replace(connectors["toy"], offers=made.flow())
+    return made
+
+
+def pull(account: Account, *, now=NOW, **how):
+    return pull_stream(account, "offers", now=now, sleep=lambda seconds: None, **how)
+
+
+def test_every_report_of_every_page_of_the_list_is_loaded_once(shelf: Shelf, account: Account):
+    assert pull(account).state == "done"
+    assert (sorted(shelf.loaded), Listing.objects.count()) == (["A", "B", "C"], 3)
+    assert Stream.objects.get(account=account, flow="offers").complete_until == NOW
+    shelf.refs.append("D")
+    pull(account, now=NOW + timedelta(hours=1))
+    assert sorted(shelf.loaded) == ["A", "B", "C", "D"]
+
+
+def test_a_window_asked_for_again_loads_its_reports_again(shelf: Shelf, account: Account):
+    pull(account)
+    pull(account, since=NOW - timedelta(days=9))
+    assert sorted(shelf.loaded) == ["A", "A", "B", "B", "C", "C"]
+
+
+def test_one_report_that_cannot_be_fetched_leaves_the_others(shelf: Shelf, account: Account):
+    shelf.broken = {"B"}
+    result = pull(account)
+    assert (result.state, result.error) == ("failed", "The document is not there at the moment.")
+    assert sorted(shelf.loaded) == ["A", "C"]
+    job = ReportJob.objects.get(report_ref="B")
+    assert (job.status, job.attempts, job.message) == ("ready", 1, "The document is not there at the moment.")
+    shelf.broken = set()
+    assert pull(account, now=NOW + timedelta(hours=2)).state == "done"
+    assert sorted(shelf.loaded) == ["A", "B", "C"]
+
+
+def test_a_list_whose_page_mark_comes_again_is_an_error_in_words(shelf: Shelf, account: Account):
+    shelf.never_ends = True
+    result = pull(account)
+    assert result.state == "failed"
+    assert result.error == "The marketplace repeats its page mark; following it would never end."
+    assert Stream.objects.get(account=account, flow="offers").complete_until is None
