@@ -44,23 +44,7 @@ def house(sandbox: Sandbox, settings, transactional_db: None) -> Iterator[list[A
     sync_sites()
     first = (NOW - timedelta(days=70)).date()
     with tenancy.acting_for(client, actor="test"):
-        for code, channel, ref, sites, secrets in (
-            (
-                "amazon-eu",
-                "amazon",
-                "A2DOMVENTASEU",
-                ["amazon.de", "amazon.fr"],
-                LWA | {"refresh_token": "Atzr|sandbox-eu"},
-            ),
-            ("amazon-us", "amazon", "A1DOMVENTASUS", ["amazon.com"], LWA | {"refresh_token": "Atzr|sandbox-us"}),
-            (
-                "bunnings-au",
-                "bunnings",
-                "2042",
-                ["bunnings.com.au"],
-                {"api_key": "sandbox-bunnings-key", "shop_id": "2042"},
-            ),
-        ):
+        for code, channel, ref, sites, secrets in ACCOUNTS:
             create_account(
                 channel=channel, code=code, name=code, external_id=ref, sites=sites, secrets=secrets, now=NOW,
                 cutover_on=first,
