@@ -1,7 +1,6 @@
 """PostgreSQL and Valkey of this checkout, for the demo and the tests; never for production.
 
-Only entry points call `serve`: manage.py, the pytest plugin and the Celery entry. Where DATABASE_URL is given
-nothing is started. Everybody who uses the servers holds a shared lock; the last one to leave stops them.
+Only entry points call `serve`; where DATABASE_URL is given nothing is started. The last user to leave stops them.
 """
 
 from __future__ import annotations
