@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import zlib
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -40,7 +41,7 @@ VALUES: list[tuple[type[models.Field], Any]] = [
     (models.DateField, lambda n: NOW.date()),
     (models.BooleanField, lambda n: False),
     (models.JSONField, lambda n: {}),
-    (models.BinaryField, lambda n: b"x"),
+    (models.BinaryField, lambda n: zlib.compress(b"{}")),
     (models.DecimalField, lambda n: Decimal(1)),
     (models.IntegerField, lambda n: n),
     (models.CharField, lambda n: f"x{n}"),

@@ -9,29 +9,20 @@ import pytest
 from django.contrib import admin
 from django.db import IntegrityError, connection, models, transaction
 from django.test import Client as Browser
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, reverse
 
 from domventas.core import tenancy
 from domventas.core.fields import ClientForeignKey
-from domventas.core.models import Client, ClientModel, Membership, User
+from domventas.core.models import Client, ClientModel
 from domventas.core.roles import Role, may
 from domventas.tests.filler import client_models, make
+from domventas.tests.walk import READ_ONLY, admins, label, pages, signed_in, writable
 
 pytestmark = pytest.mark.db
-READ_ONLY = {"core.AuditEntry"}
-"""Written by the database itself; the app may not."""
 WITHIN_ANOTHER_FORM = {"marketplaces.AccountSite", "marketplaces.Credential"}
 """Entered with the account."""
 OWN_BOOKKEEPING = {"core.Dispatch", "finance.ReconcileMark", "marketplaces.StreamDay"}
 """Where the machine stands; people look at the monitor."""
-
-
-def writable() -> list[type[ClientModel]]:
-    return [model for model in client_models() if model._meta.label not in READ_ONLY]
-
-
-def label(model: type[models.Model]) -> str:
-    return model._meta.label
 
 
 @pytest.fixture
@@ -97,22 +88,9 @@ def test_a_reference_cannot_cross_clients(
 
 
 # ── faces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-def signed_in(client: Client, role: Role) -> Browser:
-    """Somebody with this role for the client, and none for anybody else."""
-    user = User.objects.create_user(f"{role}@example.com", "a long password", is_operator=role == Role.ADMIN)
-    Membership.objects.create(user=user, client=client, role=role)
-    browser = Browser()
-    browser.force_login(user)
-    return browser
-
-
 def role_that_sees(model: type[models.Model]) -> Role:
     """The administrator, or whoever else may see what the administrator may not."""
     return next(role for role in (Role.ADMIN, *Role) if may(role, "view", label(model)))
-
-
-def admins() -> list[type[models.Model]]:
-    return sorted((m for m in admin.site._registry if issubclass(m, ClientModel) and m in writable()), key=label)
 
 
 def test_every_client_table_has_an_admin() -> None:
@@ -146,22 +124,6 @@ def test_the_admin_shows_nothing_of_another_client(
 
 def _links(model: type[models.Model]) -> bool:
     return admin.site._registry[model].list_display_links is not None
-
-
-def pages() -> list[tuple[str, URLPattern]]:
-    """Every page of ours outside the admin, by its name; new ones come in by themselves."""
-    found: list[tuple[str, URLPattern]] = []
-    for part in get_resolver().url_patterns:
-        if isinstance(part, URLResolver) and part.app_name in {
-            "marketplaces",
-            "catalog",
-            "orders",
-            "finance",
-            "tickets",
-            "reports",
-        }:
-            found += [(f"{part.app_name}:{url.name}", url) for url in part.url_patterns if isinstance(url, URLPattern)]
-    return found
 
 
 @pytest.mark.parametrize(("name", "url"), pages(), ids=lambda value: value if isinstance(value, str) else "")
