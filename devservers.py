@@ -282,13 +282,13 @@ class Postgres(Server):
 
     def command(self) -> list[str | Path]:
         """Starts on its socket only."""
+        durable = "off" if self.place.kind == "test" else "on"  # test databases are made anew from the code
         options = {
             "listen_addresses": "", "port": PORT, "unix_socket_directories": self.place.run,
             "max_connections": 100, "shared_buffers": "256MB", "work_mem": "32MB", "max_wal_size": "2GB",
-            "jit": "off", "client_connection_check_interval": "1s",  # a killed client's statement ends
+            "jit": "off", "fsync": durable, "full_page_writes": durable,
+            "client_connection_check_interval": "1s",  # a killed client's statement ends
         }  # fmt: skip
-        if self.place.kind == "test":  # made anew from the code at any time, so nothing waits for the disk
-            options |= {"fsync": "off", "full_page_writes": "off"}
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         return [self.programs / "postgres", "-D", self._cluster(), *flags]
 
