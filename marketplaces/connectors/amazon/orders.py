@@ -134,9 +134,8 @@ def _order(row: Row) -> Iterator[Translated]:
     owner = str(fulfillment.get("fulfilledBy") or "")
     packages = rows(row.get("packages"), "packages")
     ship_by = reading.maybe_instant(part(fulfillment, "shipByWindow"), "latestDateTime")
-    lines = tuple(
-        _line(item, state, status, packages, ship_by, drift) for item in rows(row.get("orderItems"), "orderItems")
-    )
+    items = rows(row.get("orderItems"), "orderItems")
+    lines = tuple([_line(item, state, status, packages, ship_by, drift) for item in items])
     if not lines:
         raise Malformed("The order has no items.", path="orderItems")
     total, total_kinds = _total(proceeds, lines)
@@ -144,7 +143,7 @@ def _order(row: Row) -> Iterator[Translated]:
     yield OrderRecord(
         external_id=text(row, "orderId"),
         site=site.code,
-        currency=_currency(row, site),
+        currency=_currency(proceeds, items, site),
         ordered_at=reading.instant(row, "createdTime"),
         updated_at=reading.instant(row, "lastUpdatedTime"),
         fulfillment=reading.word(owner, _OWNER, FulfillmentOwner.UNKNOWN, "orders[].fulfillment.fulfilledBy", drift),
@@ -158,23 +157,15 @@ def _order(row: Row) -> Iterator[Translated]:
     yield from drift
 
 
-def _currency(row: Row, site: SiteSpec) -> str:
+def _currency(proceeds: Row, items: list[Row], site: SiteSpec) -> str:
     """The one currency of all amounts of the order; the site's where it states none (pending orders)."""
-    found = {
-        text(money, "currencyCode")
-        for holder in [part(row, "proceeds"), *rows(row.get("orderItems"), "orderItems")]
-        for money in _moneys(holder)
-    }
+    found = {text(grand, "currencyCode")} if (grand := part(proceeds, "grandTotal")) else set()
+    for item in items:
+        for breakdown in rows(part(item, "proceeds").get("breakdowns"), "proceeds.breakdowns"):
+            found.add(text(part(breakdown, "subtotal"), "currencyCode"))
     if len(found) > 1:
         raise Malformed("The order's amounts are in more than one currency.", path="proceeds")
     return found.pop() if found else site.currency
-
-
-def _moneys(holder: Row) -> Iterator[Row]:
-    if grand := part(holder, "grandTotal"):
-        yield grand
-    for breakdown in rows(part(holder, "proceeds").get("breakdowns"), "proceeds.breakdowns"):
-        yield part(breakdown, "subtotal")
 
 
 def _amount(money: Row) -> Decimal:
@@ -203,7 +194,7 @@ def _line(
     if state is LineStatus.CANCELED:
         canceled = quantity if canceled is None else canceled
     own = [
-        x for x in packages if line_id in {p.get("orderItemId") for p in rows(x.get("packageItems"), "packageItems")}
+        x for x in packages if any(p.get("orderItemId") == line_id for p in rows(x.get("packageItems"), "packageItems"))
     ]
     sent = [moment for x in own if (moment := reading.maybe_instant(x, "shipTime"))]
     sku = reading.maybe_text(product, "sellerSku")
@@ -239,35 +230,34 @@ def _line_status(
     return LineStatus.DELIVERED if state is LineStatus.SHIPPED and arrived and all(arrived) else state
 
 
-def _charges(proceeds: Row, drift: list[Drift]) -> Iterator[ChargeRecord]:
+def _charges(proceeds: Row, drift: list[Drift]) -> list[ChargeRecord]:
+    found: list[tuple[FeeKind, Decimal]] = []
     for breakdown in rows(proceeds.get("breakdowns"), "proceeds.breakdowns"):
-        kind = text(breakdown, "type")
+        name = text(breakdown, "type")
         amount = _amount(part(breakdown, "subtotal"))
-        if kind == "TAX":
-            yield from _taxes(breakdown, amount, drift)
+        if name == "TAX":
+            found += _taxes(breakdown, amount, drift)
         else:
-            yield from _charge(
-                reading.word(kind, _KIND, FeeKind.UNKNOWN, "orders[].orderItems[].proceeds.breakdowns[].type", drift),
-                amount,
-            )
+            path = "orders[].orderItems[].proceeds.breakdowns[].type"
+            found.append((reading.word(name, _KIND, FeeKind.UNKNOWN, path, drift), amount))
+    return [ChargeRecord(kind=kind, amount=_signed(kind, amount)) for kind, amount in found if amount]
 
 
-def _taxes(breakdown: Row, amount: Decimal, drift: list[Drift]) -> Iterator[ChargeRecord]:
+def _taxes(breakdown: Row, amount: Decimal, drift: list[Drift]) -> list[tuple[FeeKind, Decimal]]:
     """Tax by what it is on; whatever the details leave open is tax on the item."""
-    left = amount
+    found: list[tuple[FeeKind, Decimal]] = []
     path = "orders[].orderItems[].proceeds.breakdowns[].detailedBreakdowns[].subtype"
     for detail in rows(breakdown.get("detailedBreakdowns"), "detailedBreakdowns"):
         kind = reading.word(str(detail.get("subtype") or ""), _TAX_KIND, FeeKind.ITEM_TAX, path, drift)
-        for charge in _charge(kind, _amount(part(detail, "value"))):
-            left -= charge.amount
-            yield charge
-    yield from _charge(FeeKind.ITEM_TAX, left)
+        part_of_it = _amount(part(detail, "value"))
+        amount -= _signed(kind, part_of_it)
+        found.append((kind, part_of_it))
+    return [*found, (FeeKind.ITEM_TAX, amount)]
 
 
-def _charge(kind: FeeKind, amount: Decimal) -> Iterator[ChargeRecord]:
-    """A charge with our sign: what reduces the sale is negative, however the source writes it."""
-    if amount:
-        yield ChargeRecord(kind=kind, amount=-abs(amount) if kind in _NEGATIVE else amount)
+def _signed(kind: FeeKind, amount: Decimal) -> Decimal:
+    """The amount with our sign: what reduces the sale is negative, however the source writes it."""
+    return -abs(amount) if kind in _NEGATIVE else amount
 
 
 def _buyer(buyer: Row, address: Row) -> BuyerRecord | None:
