@@ -22,8 +22,8 @@ from finance.pages.words import REASONS
 from finance.selectors import workbench
 from finance.selectors.are_we_paid import absent_settlements
 from finance.selectors.coverage import cost_coverage
-from finance.selectors.reconciliation import line_beside
-from finance.selectors.waterfall import Waterfall, waterfall
+from finance.selectors.reconciliation import lines_beside
+from finance.selectors.waterfall import Waterfall, waterfalls
 from orders.models import Order
 
 #: Share of sold lines with a known cost under which a margin is not to be believed.
@@ -36,6 +36,8 @@ def order_money(request: HttpRequest, order: Order) -> dict[str, Any]:
     """Each line of the order expected beside paid, where its money is, and the way from cash to margin."""
     owed = {row.line_id: row for row in Receivable.objects.filter(line__order=order)}
     lines = list(order.lines.select_related("order", "sku").order_by("pk"))
+    shown = lines[:SHOWN]
+    components, ways = lines_beside(shown), waterfalls(shown)
     return {
         "currency": order.currency,
         "lines": [
@@ -43,11 +45,11 @@ def order_money(request: HttpRequest, order: Order) -> dict[str, Any]:
                 "line": line,
                 "owed": owed.get(line.pk),
                 "reason": _reason(owed.get(line.pk)),
-                "components": line_beside(line),
-                "way": (way := waterfall(line)),
-                "bridge": _bridge(way),
+                "components": components[line.pk],
+                "way": ways[line.pk],
+                "bridge": _bridge(ways[line.pk]),
             }
-            for line in lines[:SHOWN]
+            for line in shown
         ],
         "rest": max(len(lines) - SHOWN, 0),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -191,25 +191,32 @@ class Beside:
 
 
 def line_beside(line: OrderLine) -> list[Beside]:
-    """Everything expected of and booked for one order line, sale before refund, prices before fees; three queries."""
-    wanted = {(row.event, row.kind): row for row in ExpectedCharge.objects.filter(line=line)}
-    rows: dict[tuple[str, str], list[SettlementLine]] = {}
-    for row in current_lines().filter(order_line=line).select_related("settlement").order_by("posted_at", "pk"):
-        rows.setdefault((row.event, row.kind), []).append(row)
-    found = []
-    for verdict in LineReconciliation.objects.filter(line=line):
-        key = (verdict.event, verdict.kind)
-        expected = wanted.get(key)
-        found.append(
-            Beside(
-                event=verdict.event, kind=verdict.kind, money_class=_class_of(verdict.kind), expected=verdict.expected,
-                actual=verdict.actual, difference=verdict.difference, currency=verdict.currency,
-                verdict=verdict.verdict, cause=verdict.cause, basis=expected.basis if expected else "",
-                formula=expected.formula if expected else "", rule_id=expected.rule_id if expected else None,
-                rows=tuple(rows.get(key, ())),
-            )
-        )  # fmt: skip
-    return sorted(found, key=_reading_order)
+    """Everything expected of and booked for one order line: see `lines_beside`."""
+    return lines_beside([line])[line.pk]
+
+
+def lines_beside(lines: Sequence[OrderLine]) -> Mapping[int, list[Beside]]:
+    """Everything expected of and booked for each order line, sale before refund, prices before fees; three queries."""
+    charges = ExpectedCharge.objects.filter(line__in=lines)
+    wanted = {(row.line_id, row.event, row.kind): row for row in charges}
+    rows: dict[tuple[int | None, str, str], list[SettlementLine]] = {}
+    for row in current_lines().filter(order_line__in=lines).select_related("settlement").order_by("posted_at", "pk"):
+        rows.setdefault((row.order_line_id, row.event, row.kind), []).append(row)
+    found: dict[int, list[Beside]] = {line.pk: [] for line in lines}
+    for verdict in LineReconciliation.objects.filter(line__in=lines):
+        key = (verdict.line_id, verdict.event, verdict.kind)
+        found[verdict.line_id].append(_beside(verdict, wanted.get(key), rows.get(key, [])))
+    return {line: sorted(parts, key=_reading_order) for line, parts in found.items()}
+
+
+def _beside(verdict: LineReconciliation, expected: ExpectedCharge | None, rows: Sequence[SettlementLine]) -> Beside:
+    return Beside(
+        event=verdict.event, kind=verdict.kind, money_class=_class_of(verdict.kind), expected=verdict.expected,
+        actual=verdict.actual, difference=verdict.difference, currency=verdict.currency,
+        verdict=verdict.verdict, cause=verdict.cause, basis=expected.basis if expected else "",
+        formula=expected.formula if expected else "", rule_id=expected.rule_id if expected else None,
+        rows=tuple(rows),
+    )  # fmt: skip
 
 
 def _class_of(kind: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from domventas.core.money import total
 from finance.kinds import KIND_PARAMS
 from finance.models import ExpectedCharge, LineReconciliation, SettlementLine
-from finance.selectors.costs import cost_of
-from finance.selectors.rates import convert
+from finance.selectors.costs import costs_of
+from finance.selectors.rates import RateBook, rates_on
 from marketplaces.records import FeeKind, MoneyClass
 from orders.models import OrderCharge, OrderLine
 
@@ -52,45 +54,74 @@ class Waterfall:
     """Why figures are missing: `tax_in_price`, `cost`, `fee`."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the way of one line is told from; `nets` is what was booked without the tax inside, by event and kind."""
+
+    judged: Sequence[LineReconciliation]
+    wanted: Mapping[tuple[str, str], ExpectedCharge]
+    nets: Mapping[tuple[str, str], Decimal]
+    states_tax: bool
+    cost: Decimal | None
+
+
 def waterfall(line: OrderLine, *, is_tax_in_price: bool | None = None) -> Waterfall:
-    """The expected way of one line beside the paid one, with the cost of the order's day.
+    """The way of one line: see `waterfalls`."""
+    return waterfalls([line], is_tax_in_price=is_tax_in_price)[line.pk]
+
+
+def waterfalls(lines: Sequence[OrderLine], *, is_tax_in_price: bool | None = None) -> Mapping[int, Waterfall]:
+    """The expected way of each line beside the paid one, with the cost of the order's day; by the line's id.
+
+    A fixed number of queries, and two for each day on which a cost is converted. Lines come with their orders.
 
     Args:
         is_tax_in_price: whether prices carry a tax that no charge states; default: no charge of the line states a tax
             and the marketplace taxes its own fees there.
     """
-    judged = list(LineReconciliation.objects.filter(line=line))
-    wanted = {(row.event, row.kind): row for row in ExpectedCharge.objects.filter(line=line)}
-    nets = _paid_nets(line)
+    judged: dict[int, list[LineReconciliation]] = defaultdict(list)
+    for row in LineReconciliation.objects.filter(line__in=lines):
+        judged[row.line_id].append(row)
+    wanted: dict[int, dict[tuple[str, str], ExpectedCharge]] = defaultdict(dict)
+    for charge in ExpectedCharge.objects.filter(line__in=lines):
+        wanted[charge.line_id][charge.event, charge.kind] = charge
+    nets, costs = _paid_nets(lines), _costs(lines)
+    taxed = OrderCharge.objects.filter(line__in=lines, kind__in=KIND_PARAMS["taxes"])
+    states_tax = set(taxed.values_list("line", flat=True))
+    return {
+        line.pk: _fall(
+            line.order.currency,
+            _Facts(judged[line.pk], wanted[line.pk], nets[line.pk], line.pk in states_tax, costs.get(line.pk)),
+            is_tax_in_price,
+        )
+        for line in lines
+    }
+
+
+def _fall(currency: str, facts: _Facts, is_tax_in_price: bool | None) -> Waterfall:
+    wanted, nets = facts.wanted, facts.nets
     cash = [
         Step(kind=row.kind, event=row.event, expected=row.expected, paid=row.actual)
-        for row in sorted(judged, key=_order)
+        for row in sorted(facts.judged, key=_order)
     ]
-    hidden = _hides_tax(line, judged) if is_tax_in_price is None else is_tax_in_price
+    hidden = _hides_tax(facts) if is_tax_in_price is None else is_tax_in_price
     profit = [step for step in cash if FeeKind(step.kind).money_class is MoneyClass.PROFIT]
     margin = [_net(step, wanted, nets, is_price_hidden=hidden) for step in profit]
     fee_tax = total(_fee_tax(step, wanted) for step in cash)
     withheld = sum((step.expected or NOTHING for step in cash if step.kind == FeeKind.WITHHELD_TAX), NOTHING)
-    payout = total(step.expected for step in cash)
-    output = (
-        None if hidden else total(-(step.expected or NOTHING) for step in cash if step.kind in KIND_PARAMS["taxes"])
-    )
+    taxes = [step for step in cash if step.kind in KIND_PARAMS["taxes"]]
     before = total(step.expected for step in margin)
-    cost = _cost(line)
-    unknown = [
-        name
-        for name, is_missing in (
-            ("tax_in_price", hidden),
-            ("fee", any(step.expected is None for step in cash)),
-            ("cost", cost is None),
-        )
-        if is_missing
-    ]
+    missing = {
+        "tax_in_price": hidden,
+        "fee": any(step.expected is None for step in cash),
+        "cost": facts.cost is None,
+    }
     return Waterfall(
-        currency=line.order.currency, cash=cash, margin=margin, payout_expected=payout,
+        currency=currency, cash=cash, margin=margin, payout_expected=total(step.expected for step in cash),
         payout_paid=total(step.paid for step in cash if step.paid is not None) if nets else None,
-        output_tax=output, fee_tax=fee_tax, withheld_tax=withheld, before_cost=before, cost=cost,
-        contribution=total((before, cost)), unknown=unknown,
+        output_tax=None if hidden else total(-(step.expected or NOTHING) for step in taxes),
+        fee_tax=fee_tax, withheld_tax=withheld, before_cost=before, cost=facts.cost,
+        contribution=total((before, facts.cost)), unknown=[name for name, is_missing in missing.items() if is_missing],
     )  # fmt: skip
 
 
@@ -99,25 +130,24 @@ def _order(row: LineReconciliation) -> tuple[bool, int, str]:
     return row.event != "sale", prices.index(row.kind) if row.kind in prices else len(prices), row.kind
 
 
-def _paid_nets(line: OrderLine) -> dict[tuple[str, str], Decimal]:
-    """What was booked without the tax inside, by event and kind."""
-    nets: dict[tuple[str, str], Decimal] = {}
-    rows = SettlementLine.objects.filter(order_line=line, reverses=None, reversed_in=None)
-    for event, kind, net in rows.values_list("event", "kind", "net_amount"):
-        nets[event, kind] = nets.get((event, kind), NOTHING) + net
+def _paid_nets(lines: Sequence[OrderLine]) -> Mapping[int, Mapping[tuple[str, str], Decimal]]:
+    """What was booked for each line without the tax inside, by event and kind."""
+    nets: dict[int, dict[tuple[str, str], Decimal]] = defaultdict(dict)
+    rows = SettlementLine.objects.filter(order_line__in=lines, reverses=None, reversed_in=None)
+    for line, event, kind, net in rows.values_list("order_line", "event", "kind", "net_amount"):
+        nets[line][event, kind] = nets[line].get((event, kind), NOTHING) + net
     return nets
 
 
-def _hides_tax(line: OrderLine, judged: Sequence[LineReconciliation]) -> bool:
+def _hides_tax(facts: _Facts) -> bool:
     """Prices whose tax no charge states, where the marketplace puts the same tax on its fees."""
-    states_tax = OrderCharge.objects.filter(line=line, kind__in=KIND_PARAMS["taxes"]).exists()
-    return not states_tax and any(row.kind == FeeKind.REFERRAL_FEE_TAX for row in judged)
+    return not facts.states_tax and any(row.kind == FeeKind.REFERRAL_FEE_TAX for row in facts.judged)
 
 
 def _net(
     step: Step,
-    wanted: dict[tuple[str, str], ExpectedCharge],
-    nets: dict[tuple[str, str], Decimal],
+    wanted: Mapping[tuple[str, str], ExpectedCharge],
+    nets: Mapping[tuple[str, str], Decimal],
     *,
     is_price_hidden: bool,
 ) -> Step:
@@ -133,7 +163,7 @@ def _net(
     )
 
 
-def _fee_tax(step: Step, wanted: dict[tuple[str, str], ExpectedCharge]) -> Decimal | None:
+def _fee_tax(step: Step, wanted: Mapping[tuple[str, str], ExpectedCharge]) -> Decimal | None:
     """Tax on fees in this step, to be claimed back: inside the fee's amount, or a line of its own."""
     if step.kind in {FeeKind.REFERRAL_FEE_TAX, FeeKind.OTHER_FEE_TAX}:
         return step.expected
@@ -143,12 +173,20 @@ def _fee_tax(step: Step, wanted: dict[tuple[str, str], ExpectedCharge]) -> Decim
     return row.tax_amount or NOTHING
 
 
-def _cost(line: OrderLine) -> Decimal | None:
-    """Cost of the shipped pieces at the rate of the order's day, negative; None without a cost or a rate."""
-    day = line.order.ordered_on
-    found = cost_of(line.sku_id, day) if line.sku_id else None
-    if found is None:
-        return None
-    pieces = line.quantity_shipped if line.quantity_shipped is not None else line.quantity
-    converted = convert(-found.total * pieces, found.currency, line.order.currency, day=day)
-    return converted.amount if converted else None
+def _costs(lines: Sequence[OrderLine]) -> Mapping[int, Decimal]:
+    """Cost of the shipped pieces at the rate of the order's day, negative; a line without cost or rate is missing."""
+    known = costs_of((line.sku_id, line.order.ordered_on, "") for line in lines if line.sku_id)
+    books: dict[date, RateBook] = {}
+    costs: dict[int, Decimal] = {}
+    for line in lines:
+        day, currency = line.order.ordered_on, line.order.currency
+        found = known.get((line.sku_id, day, "")) if line.sku_id else None
+        if found is None:
+            continue
+        pieces = line.quantity_shipped if line.quantity_shipped is not None else line.quantity
+        if found.currency != currency and day not in books:
+            books[day] = rates_on(day)
+        converted = books.get(day, RateBook({}, day)).convert(-found.total * pieces, found.currency, currency)
+        if converted:
+            costs[line.pk] = converted.amount
+    return costs
