@@ -94,10 +94,14 @@ def _next_row(
     alive = was is not None and was.state != Finding.State.GONE
     streak = was.streak + 1 if was is not None and alive else 1
     state = _state(detector, item, was if alive else None, streak, starting)
+    amount, currency = item.amount, item.currency
+    if was is not None and alive and state == was.state == Finding.State.STARTING and was.amount is not None:
+        # Held against what it was at the start, or what grows a little every day would never open.
+        amount, currency, per_day = was.amount, was.currency, was.impact_day
     return (
         detector.name, item.check, item.fingerprint, item.ticket_key, item.account_id, item.brand_id, item.level.value,
-        item.title[:300], item.cause[:300], item.action[:300], dict(item.refs), dict(item.facts), item.amount,
-        item.currency, per_day, item.deadline_at, item.happened_at, state, streak, 0,
+        item.title[:300], item.cause[:300], item.action[:300], dict(item.refs), dict(item.facts), amount,
+        currency, per_day, item.deadline_at, item.happened_at, state, streak, 0,
         was.first_seen_at if was is not None and alive else now, now,
     )  # fmt: skip
 
@@ -118,6 +122,8 @@ def _state(detector: Detector, item: Seen, was: Finding | None, streak: int, sta
 
 def _worse(item: Seen, was: Finding) -> bool:
     if item.amount is None or was.amount is None or item.level is not Level.OPEN:
+        return False
+    if item.currency != was.currency:
         return False
     return bool(abs(item.amount) > abs(was.amount) * WORSE)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import DomventasError
@@ -73,7 +74,7 @@ def pick_from_position(position: StartingPosition, *, worst: int, actor: str, no
     """Turn the `worst` findings of a starting position into work from the next run on; returns how many."""
     starting = Finding.objects.filter(
         type=position.type, account_id=position.account_id, state=Finding.State.STARTING
-    ).order_by("-impact_day", "fingerprint")
+    ).order_by(F("impact_day").desc(nulls_last=True), "fingerprint")
     chosen = list(starting.values_list("pk", flat=True)[:worst])
     picked = Finding.objects.filter(pk__in=chosen).update(state=Finding.State.OPEN)
     accept_position(position, actor=actor, now=now)
