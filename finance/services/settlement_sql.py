@@ -49,11 +49,12 @@ FOREIGN_CURRENCY: Final = """
 SELECT ordinal, currency FROM @stage WHERE currency <> %(currency)s ORDER BY ordinal LIMIT 1
 """
 
-#: From `asked(order_ref, order_line_ref, seller_sku)` to the order line: by the line's id, else by the seller's SKU
-#: where only one line of the order has it, else the order's only line; line_id stays empty where none is certain.
+#: From `asked(order_ref, order_line_ref, seller_sku, currency)` to the order line: by the line's id, else by the
+#: seller's SKU where only one line of the order has it, else the order's only line; line_id stays empty where none is
+#: certain. An order in another currency is none of theirs, as its expectation could never be held against them.
 FOUND: Final = """
 found AS (
-    SELECT a.order_ref, a.order_line_ref, a.seller_sku, o.ordered_on, site.code AS site,
+    SELECT a.order_ref, a.order_line_ref, a.seller_sku, a.currency, o.ordered_on, site.code AS site,
            coalesce(
                min(l.id) FILTER (WHERE l.external_id = a.order_line_ref),
                CASE WHEN count(*) FILTER (WHERE l.seller_sku = a.seller_sku AND a.seller_sku <> '') = 1
@@ -63,9 +64,10 @@ found AS (
     FROM asked AS a
     JOIN orders_order AS o
       ON o.client_id = %(client)s AND o.account_id = %(account)s AND o.external_id = a.order_ref
+     AND o.currency = a.currency
     JOIN marketplaces_site AS site ON site.id = o.site_id
     JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.order_id = o.id
-    GROUP BY a.order_ref, a.order_line_ref, a.seller_sku, o.ordered_on, site.code
+    GROUP BY a.order_ref, a.order_line_ref, a.seller_sku, a.currency, o.ordered_on, site.code
 )"""
 
 #: From `placed(site, kind, day)` to the tax rate that stands inside a fee of that kind there on that day. What a
@@ -184,13 +186,13 @@ fresh AS MATERIALIZED (
     LEFT JOIN sites ON sites.said = lower(n.said_site)
     WHERE NOT EXISTS (SELECT 1 FROM current AS c WHERE c.key = n.key)
 ),
-asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku FROM fresh WHERE order_ref <> ''),
+asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku, currency FROM fresh WHERE order_ref <> ''),
 {FOUND},
 placed AS (
     SELECT f.*, o.line_id, o.order_ref IS NOT NULL AS has_order,
            coalesce(f.own_site, nullif(lower(f.said_site), ''), o.site, %(only_site)s) AS site,
            coalesce(o.ordered_on, (f.posted_at AT TIME ZONE coalesce(f.zone, 'UTC'))::date, %(today)s) AS day
-    FROM fresh AS f LEFT JOIN found AS o USING (order_ref, order_line_ref, seller_sku)
+    FROM fresh AS f LEFT JOIN found AS o USING (order_ref, order_line_ref, seller_sku, currency)
 ),
 {TAXED},
 old AS (
@@ -236,12 +238,12 @@ WHERE client_id = %(client)s AND account_id = %(account)s AND state = 'awaiting'
 
 #: Give awaiting lines the order line that has arrived since, with the site and the tax that follow from it.
 RESOLVE: Final = f"""
-WITH asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku FROM @stage),
+WITH asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku, currency FROM @stage),
 {FOUND},
 placed AS (
     SELECT w.id, w.kind, w.amount, w.currency, o.line_id, coalesce(nullif(w.site, ''), o.site) AS site,
            o.ordered_on AS day
-    FROM @stage AS w JOIN found AS o USING (order_ref, order_line_ref, seller_sku)
+    FROM @stage AS w JOIN found AS o USING (order_ref, order_line_ref, seller_sku, currency)
     WHERE o.line_id IS NOT NULL
 ),
 digits AS (SELECT * FROM unnest(%(currencies)s::text[], %(minor_units)s::int[]) AS d(currency, digits)),

@@ -173,9 +173,12 @@ def _header(
 
 def _announce(account: Account, record: SettlementRecord, *, now: datetime) -> None:
     """The transfer a header announces, where the marketplace has no list of payouts of its own."""
-    if record.total is None or record.total <= 0 or record.paid_on is None or not record.complete:
+    if record.total is None or not record.complete or connectors[account.channel].payouts is not None:
         return
-    if connectors[account.channel].payouts is not None:
+    if record.total <= 0:  # what an earlier revision announced is not transferred after all
+        Payout.objects.filter(account=account, external_id=record.settlement_ref).delete()
+        return
+    if record.paid_on is None:
         return
     says = {
         "settlement_ref": record.settlement_ref,

@@ -1,0 +1,48 @@
+"""Settlements at their edges: another currency than the order's, and a transfer that a correction takes back."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from finance.models import FeeKindMap, LineReconciliation, Payout, SettlementLine
+from finance.services.reconcile import reconcile
+from finance.services.settlement_lines import resolve_awaiting
+from finance.services.settlements import ingest
+from finance.testing import NOW, SALE, account, line, order, settlement
+from marketplaces.models import Account
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture
+def amazon(acting: Any) -> Account:
+    """An Amazon account that knows the word for a sale."""
+    FeeKindMap.objects.create(channel="amazon", pattern=SALE, event="sale", kind="item_price")
+    return account()
+
+
+def test_money_in_another_currency_than_the_order_is_not_held_against_it(amazon: Account) -> None:
+    order(amazon, "O1")
+    lines = [line("470.00", order_ref="O1", order_line_ref="L1", currency="SEK")]
+    ingest(amazon, settlement(lines, "470.00", currency="SEK"), raw_id=1, source="api", now=NOW)
+    reconcile(now=NOW)
+    assert not LineReconciliation.objects.filter(actual=Decimal("470.00")).exists()
+    stored = SettlementLine.objects.get()
+    assert (stored.order_line_id, stored.state) == (None, "awaiting")
+
+
+def test_an_order_that_comes_later_in_another_currency_does_not_take_the_money(amazon: Account) -> None:
+    lines = [line("470.00", order_ref="O1", order_line_ref="L1", currency="SEK")]
+    ingest(amazon, settlement(lines, "470.00", currency="SEK"), raw_id=1, source="api", now=NOW)
+    order(amazon, "O1")
+    assert resolve_awaiting() == 0
+
+
+def test_a_correction_below_zero_takes_the_announced_transfer_back(amazon: Account) -> None:
+    ingest(amazon, settlement([line("41.85")], "41.85"), raw_id=1, source="api", now=NOW)
+    assert Payout.objects.get().amount == Decimal("41.85")
+    ingest(amazon, settlement([line("-5.00")], "-5.00"), raw_id=2, source="api", now=NOW)
+    assert not Payout.objects.exists()
