@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from django.db.models import Max
+
 from domventas.core import bulk
 from marketplaces.models import Account
 from orders.models import BuyerContact, Order, OrderCharge, OrderEvent, OrderException, OrderLine, OrderRefund
@@ -58,6 +60,11 @@ class Changes:
         return done.inserted + done.updated
 
     def _write_lines(self, account: Account, now: datetime) -> int:
+        if not self.lines:
+            return 0
+        # A long reading began before what others wrote meanwhile; whoever reads on from the newest mark sees its lines.
+        newest = OrderLine.objects.aggregate(at=Max("changed_at"))["at"]
+        now = max(now, newest) if newest else now
         done = bulk.upsert(
             OrderLine,
             ("order", "external_id", *LINE_COLUMNS, "account_id", "changed_at"),
