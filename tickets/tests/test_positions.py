@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from domventas.core.models import Client
 from marketplaces.models import Account, Stream
@@ -41,3 +42,10 @@ def test_the_worst_of_a_position_are_the_dearest_not_those_without_an_amount(ben
     bench.run(NOW)
     workflow.pick_from_position(StartingPosition.objects.get(), worst=1, actor="olga", now=NOW)
     assert list(Finding.objects.filter(state="open").values_list("fingerprint", flat=True)) == ["dear"]
+
+
+def test_two_runs_of_one_client_do_not_overlap(bench: Bench) -> None:
+    with connection.cursor() as cursor:
+        bench.run(NOW)
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+        assert cursor.fetchone() == (1,)
