@@ -27,7 +27,11 @@ def map_item(item: UnmappedItem, *, sku: Sku, actor: str, now: datetime) -> int:
     Raises: Conflict: the item is not open any more, or another SKU has this identifier. Refused: the SKU is retired.
     """
     with transaction.atomic():
-        identity.lock(item.account)
+        shops = Account.objects.filter(pk=item.account_id)
+        if item.seller_sku:  # it counts everywhere on the channel, so nobody there may load a line of it meanwhile
+            shops = Account.objects.filter(channel=item.account.channel)
+        for shop in shops.order_by("pk"):
+            identity.lock(shop)
         if not UnmappedItem.objects.filter(pk=item.pk).exclude(state=State.MAPPED).exists():
             raise Conflict(_("Somebody has already mapped this offer."))
         if sku.status == Sku.Status.RETIRED:
@@ -103,7 +107,7 @@ def resolve_known(*, now: datetime) -> int:
     settled = 0
     with transaction.atomic():
         open_items = UnmappedItem.objects.filter(state=State.OPEN)
-        for account in Account.objects.filter(unmapped_items__in=open_items).distinct():
+        for account in Account.objects.filter(unmapped_items__in=open_items).distinct().order_by("pk"):
             identity.lock(account)
             rows = (
                 open_items.filter(account=account).exclude(site=None).values_list("site_id", "offer_ref", "seller_sku")
