@@ -71,7 +71,8 @@ def load_transactions(
         if known is None or _RANK[record.state.value] >= _RANK[known.state.value]:
             latest[record.external_id] = record
     told = Transaction.objects.filter(account=account, external_id__in=list(latest))
-    stored = dict(told.values_list("external_id", "state"))
+    before = {row[0]: row[1:] for row in told.values_list("external_id", "state", "settlement_ref")}
+    stored = {external_id: state for external_id, (state, _ref) in before.items()}
     wanted = [
         record
         for record in latest.values()
@@ -84,6 +85,12 @@ def load_transactions(
         record.posted_at.astimezone(UTC).date() for record in latest.values() if record.external_id not in stored
     )
     refs = {record.settlement_ref for record in wanted if record.line and record.settlement_ref}
+    # A transaction that has moved leaves the settlement it stood in, or its money would count in both.
+    refs |= {
+        ref
+        for record in wanted
+        if (ref := before.get(record.external_id, ("", ""))[1]) and ref != (record.settlement_ref or "")
+    }
     if refs:
         materialize(account, refs=sorted(refs), now=now)
     return result, dict(by_day)

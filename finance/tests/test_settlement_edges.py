@@ -9,9 +9,11 @@ import pytest
 
 from finance.models import FeeKindMap, LineReconciliation, Payout, SettlementLine
 from finance.services.reconcile import reconcile
+from finance.services.reference import sync_reference
 from finance.services.settlement_lines import resolve_awaiting
 from finance.services.settlements import ingest
-from finance.testing import NOW, SALE, account, line, order, settlement
+from finance.services.transactions import load_transactions
+from finance.testing import NOW, SALE, account, line, logged, order, settlement
 from marketplaces.models import Account
 
 pytestmark = pytest.mark.db
@@ -46,3 +48,16 @@ def test_a_correction_below_zero_takes_the_announced_transfer_back(amazon: Accou
     assert Payout.objects.get().amount == Decimal("41.85")
     ingest(amazon, settlement([line("-5.00")], "-5.00"), raw_id=2, source="api", now=NOW)
     assert not Payout.objects.exists()
+
+
+def test_a_transaction_that_moves_to_another_cycle_leaves_the_first_one(acting: Any) -> None:
+    shop = account("bunnings-au", sites=["bunnings.com.au"])
+    sync_reference("bunnings")
+    for ref, total in (("C1", "30.00"), ("C2", "12.00")):
+        ingest(shop, settlement(None, total, ref=ref, currency="AUD"), raw_id=1, source="api", now=NOW)
+    load_transactions(shop, [logged("T1", "20.00"), logged("T2", "10.00")], raw_id=1, now=NOW)
+    load_transactions(shop, [logged("T2", "12.00", ref="C2")], raw_id=2, now=NOW)
+    standing = SettlementLine.objects.filter(reverses=None, reversed_in=None).exclude(kind="unexplained")
+    assert list(standing.order_by("settlement_ref").values_list("settlement_ref", "amount")) == [
+        ("C1", Decimal("20.00")), ("C2", Decimal("12.00")),
+    ]  # fmt: skip
