@@ -23,6 +23,12 @@ class NoSuchDocument(DomventasError):
     message = "This raw document is no longer kept."
 
 
+class Damaged(crypto.Unreadable):
+    """The stored bytes are not what was stored: a broken disk, or a hand."""
+
+    message = "The stored bytes of this raw document are damaged."
+
+
 def document_of(raw_id: int) -> RawDocument:
     """A raw document by its id. Raises: NoSuchDocument."""
     document = RawDocument.objects.filter(pk=raw_id).first()
@@ -39,11 +45,17 @@ def page_of(document: RawDocument) -> RawPage:
 
 
 def body_of(document: RawDocument) -> bytes:
-    """The bytes as they came, or as the removal of personal data left them. Raises: core.crypto.Unreadable."""
+    """The bytes as they came, or as the removal of personal data left them.
+
+    Raises: core.crypto.Unreadable: no key of ours opens them, or they are damaged.
+    """
     packed = bytes(document.body)
     if document.is_encrypted:
         packed = crypto.decrypt(packed.decode(), client=tenancy.current().one)
-    return zlib.decompress(packed)
+    try:
+        return zlib.decompress(packed)
+    except zlib.error as error:
+        raise Damaged(detail=f"raw document {document.pk}") from error
 
 
 def without_people(document: RawDocument) -> bytes:

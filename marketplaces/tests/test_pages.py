@@ -170,3 +170,11 @@ def test_a_file_with_buyers_that_cannot_be_told_apart_stays_closed(account: Acco
     page = text(admin.get(f"{HOME}/system/raw/{pk}/"))
     assert "cannot be told apart" in page and "Muster" not in page
     assert admin.get(f"{HOME}/system/raw/{pk}/file/").status_code == 404
+
+
+def test_a_damaged_document_says_so_on_its_page_and_in_its_list(account: Account, admin: Browser) -> None:
+    raw_id = archived(account, "offers", SHEET.encode(), "text/tab-separated-values")
+    document = RawDocument.objects.get(pk=raw_id)
+    RawDocument.objects.filter(pk=raw_id).update(body=bytes(document.body)[:-9])
+    for address in (f"{HOME}/system/raw/{raw_id}/", f"{HOME}/admin/marketplaces/rawdocument/{raw_id}/change/"):
+        assert "are damaged" in text(admin.get(address))
