@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.pages import order
+from orders.pages import order, stuck
 
 app_name = "orders"
 urlpatterns = [
+    path("orders/stuck/", stuck.show, name="stuck"),
     path("orders/<int:pk>/", order.show, name="order"),
     path("orders/<slug:account>/<str:external_id>/", order.by_number, name="number"),
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Order, OrderException, OrderLine
@@ -34,3 +35,9 @@ def orders(reason: str, *, now: datetime) -> QuerySet[Order]:
 def counts(*, now: datetime) -> dict[str, int]:
     """How many orders are stuck, by reason."""
     return {reason: orders(reason, now=now).count() for reason in REASONS}
+
+
+def values(reason: str, *, now: datetime) -> list[tuple[str, Decimal]]:
+    """What the stuck orders are worth by their stated totals [currency, amount]; nothing where none is stated."""
+    sums = orders(reason, now=now).exclude(stated_total=None).order_by("currency").values_list("currency")
+    return list(sums.annotate(value=Sum("stated_total")))

@@ -44,7 +44,8 @@ def show(request: HttpRequest) -> HttpResponse:
     local = now.astimezone(ZoneInfo(client.zone))
     day = (local - timedelta(days=1)).date()
     mine = filters.values["owner"] == "me"
-    rows = today.yesterday(day=day, complete=complete)
+    # An account's day is that of all brands together.
+    rows = [] if acting.brands else today.yesterday(day=day, complete=complete)
     may_see_money = request.user.has_perm("finance.view_settlement")
     context = {
         "title": _("Today"),
@@ -74,9 +75,9 @@ def _complete() -> dict[int, datetime | None]:
 def _conflicts() -> list[dict[str, Any]]:
     counts = today.conflicts()
     rows = (
-        ("held", _("Order lines held, offer unknown"), "admin:orders_order_changelist", "?lines__hold=unmapped"),
+        ("held", _("Order lines held, offer unknown"), "orders:stuck", "?reason=held"),
         ("unmapped", _("Offers without a SKU"), "admin:catalog_unmappeditem_changelist", "?state__exact=open"),
-        ("exceptions", _("Orders with something odd"), "admin:orders_orderexception_changelist", ""),
+        ("exceptions", _("Orders with something odd"), "orders:stuck", "?reason=odd"),
         (
             "inconsistent",
             _("Settlements whose header differs"),
