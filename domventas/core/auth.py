@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 
 from domventas.core import roles, tenancy
@@ -22,7 +23,7 @@ class MembershipBackend(ModelBackend):
         label = f"{app}.{model}"
         role = self._role(user_obj)
         if role is not None and roles.may(role, verb, label):
-            return True
+            return not _is_beyond_brands(label)
         return bool(user_obj.is_operator) and roles.operator_may(verb, label)
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
@@ -49,3 +50,13 @@ class MembershipBackend(ModelBackend):
             memberships = Membership.objects.filter(user=user, client=acting.one)
             known[acting.one] = memberships.values_list("role", flat=True).first()
         return known[acting.one]
+
+
+def _is_beyond_brands(label: str) -> bool:
+    """Whether the acting member is limited to brands and this money cannot be told apart by brand."""
+    acting = tenancy.current_or_none()
+    if acting is None or not acting.brands or roles.area_of(label) not in roles.MONEY:
+        return False
+    app, _, name = label.partition(".")
+    model: Any = apps.all_models.get(app, {}).get(name)
+    return not getattr(model, "brand_path", "")

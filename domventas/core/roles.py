@@ -87,6 +87,9 @@ GRANTS: Final[dict[Role, dict[Area, frozenset[str]]]] = {
 #: What a platform operator may do, outside every client.
 OPERATOR: Final[dict[Area, frozenset[str]]] = {A.PLATFORM: WRITE}
 
+#: Where rows tell of money: members limited to brands see there only what can be told apart by brand.
+MONEY: Final = frozenset({A.FINANCE, A.TICKETS})
+
 #: Area of each app; single models differ from their app below.
 APPS: Final[dict[str, Area]] = {
     "core": A.PLATFORM,
