@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, repeat
+from itertools import count
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection, models, transaction
@@ -17,7 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from domventas.core import partitions
-from domventas.core.bulk_values import column_type, converter, exact
+from domventas.core.bulk_values import checked, column_type, exact
 from domventas.core.errors import DomventasError
 from domventas.core.fields import EncryptedTextField
 from domventas.core.models import ClientModel
@@ -174,20 +175,21 @@ class _Plan:
     def prepared(self, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """The rows with every value checked and in the driver's form, the extra values at their end."""
         given = [tuple(row) for row in rows]
-        if any(len(row) != len(self.columns) for row in given):
+        if set(map(len, given)) - {len(self.columns)}:
             raise ValueError(f"each row needs {len(self.columns)} values: {', '.join(self.columns)}")
         if not given:
             return []
-        by_column: list[Iterable[Any]] = [*zip(*given, strict=True), *([value] for value in self.extra.values())]
-        for index, name in enumerate(self.names):
-            convert = converter(self.field(name), self.client)
-            if convert:
-                by_column[index] = [None if value is None else convert(value) for value in by_column[index]]
-        constant = [repeat(next(iter(values))) for values in by_column[len(self.columns) :]]
-        return list(zip(*by_column[: len(self.columns)], *constant, strict=False))
+        columns = list(zip(*given, strict=True))
+        made = [checked(self.field(n), self.client, c) for n, c in zip(self.columns, columns, strict=True)]
+        if any(new is not old for new, old in zip(made, columns, strict=True)):
+            given = list(zip(*made, strict=True))
+        constant = tuple(checked(self.field(name), self.client, [value])[0] for name, value in self.extra.items())
+        return [(*row, *constant) for row in given] if constant else given
 
     def refuse_duplicates(self, values: list[tuple[Any, ...]]) -> None:
         at = [self.names.index(name) for name in self.key]
+        if len(set(map(itemgetter(*at), values))) == len(values):
+            return
         seen: set[tuple[Any, ...]] = set()
         for row in values:
             key = tuple(row[index] for index in at)
@@ -266,18 +268,26 @@ def _merge(
             " JOIN done USING ({keys}) WHERE client_id = %s) FROM done"
         )
         parameters.append(plan.client)
+    elif returning:
+        sql = SQL("{merge} RETURNING t.id, t.xmax = 0, {of_t}")
     else:
         sql = SQL(
             "WITH done AS ({merge} RETURNING t.xmax = 0 AS fresh)"
             " SELECT count(*), count(*) FILTER (WHERE fresh) FROM done"
         )
-    statement = sql.format(merge=plan.merge(source), keys=SQL(", ").join(keys), target=target)
+    of_t = SQL(", ").join(SQL("t.{}").format(name) for name in keys)
+    statement = sql.format(merge=plan.merge(source), keys=SQL(", ").join(keys), of_t=of_t, target=target)
     cursor.execute(statement, parameters)
-    written, inserted = cursor.fetchone()
     ids: dict[tuple[Any, ...], int] = {}
-    if returning:
+    if returning and not plan.model.partition_by:
+        done = cursor.fetchall()
+        written, inserted = len(done), sum(row[1] for row in done)
+        ids = {row[2:]: row[0] for row in done}
+    else:
+        written, inserted = cursor.fetchone()
+    if returning and len(ids) < len(values):  # what was equal or older was not written, so it is not among them
         found = SQL("SELECT t.id, {columns} FROM {source} JOIN {target} AS t ON t.client_id = %s AND {same}").format(
-            columns=SQL(", ").join(SQL("t.{}").format(name) for name in keys),
+            columns=of_t,
             source=source,
             target=target,
             same=SQL(" AND ").join(SQL("t.{0} = s.{0}").format(name) for name in keys),
