@@ -73,10 +73,11 @@ def _complete() -> dict[int, datetime | None]:
 
 
 def _conflicts() -> list[dict[str, Any]]:
-    counts = today.conflicts()
+    counts = today.conflicts(now=clock())
     rows = (
         ("held", _("Order lines held, offer unknown"), "orders:stuck", "?reason=held"),
         ("unmapped", _("Offers without a SKU"), "admin:catalog_unmappeditem_changelist", "?state__exact=open"),
+        ("late", _("Orders past their ship-by date"), "orders:stuck", "?reason=late"),
         ("exceptions", _("Orders with something odd"), "orders:stuck", "?reason=odd"),
         (
             "inconsistent",
