@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import chain
 from typing import Any, Final
 
 from domventas.core.money import is_currency, to_cents
@@ -62,16 +61,23 @@ def problem(record: OrderRecord, sites: Mapping[str, Site]) -> str:
 def _line_problem(line: OrderLineRecord) -> str:
     if not _is_id(line.external_id):
         return "A line has no id, or one longer than 80 characters."
-    counts = [line.quantity, line.quantity_shipped, line.quantity_canceled, *(x.quantity for x in line.refunds)]
-    if min(filter(None, counts), default=0) < 0:
+    if line.quantity < 0 or (line.quantity_shipped or 0) < 0 or (line.quantity_canceled or 0) < 0:
         return f"Line {line.external_id} has a negative quantity."
-    if any(len(text or "") > 120 for text in (line.offer_ref, line.seller_sku, line.product_ref)):
+    if len(line.offer_ref or "") > 120 or len(line.seller_sku or "") > 120 or len(line.product_ref or "") > 120:
         return f"Line {line.external_id} names an offer by more than 120 characters."
-    refunds = [refund.external_id for refund in line.refunds]
-    if len(set(refunds)) != len(refunds) or any(len(ref) > 120 for ref in refunds):
+    for charge in line.charges:
+        if not charge.amount.is_finite():
+            return f"Line {line.external_id} has a charge that is no amount."
+    return _refund_problem(line) if line.refunds else ""
+
+
+def _refund_problem(line: OrderLineRecord) -> str:
+    if min(refund.quantity or 0 for refund in line.refunds) < 0:
+        return f"Line {line.external_id} has a negative quantity."
+    ids = [refund.external_id for refund in line.refunds]
+    if len(set(ids)) != len(ids) or max(map(len, ids)) > 120:
         return f"Line {line.external_id} has two refunds of one id, or an id longer than 120 characters."
-    parts = chain(line.charges, *(refund.charges for refund in line.refunds))
-    if not all(charge.amount.is_finite() for charge in parts):
+    if not all(charge.amount.is_finite() for refund in line.refunds for charge in refund.charges):
         return f"Line {line.external_id} has a charge that is no amount."
     return ""
 
@@ -204,6 +210,8 @@ def purge_at(record: OrderRecord) -> datetime:
 
 def text(value: str, limit: int) -> str:
     """Display text as a column takes it: PostgreSQL has no NUL, and a long title is cut."""
+    if len(value) <= limit and "\x00" not in value:
+        return value
     return value.replace("\x00", "")[:limit]
 
 
