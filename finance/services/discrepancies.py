@@ -16,7 +16,7 @@ from finance.models import Discrepancy
 from finance.selectors.rates import rates_on
 from finance.services import discrepancy_sql as sql
 
-TEMPORARY: Final = ("found",)
+TEMPORARY: Final = ("found", "touched_months")
 #: Tolerated differences of one month, site and kind: this many lines one way, or this much money, is a finding.
 ONE_SIDED_LINES: Final = 20
 ONE_SIDED_EUR: Final = Decimal(5)
@@ -40,8 +40,11 @@ def find(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
         "limit_currencies": currencies,
         "limit_amounts": [limit.amount if limit else ONE_SIDED_EUR for limit in limits],
     }
-    for statement in (sql.FOUND, sql.OF_LINES, sql.OF_GROUPS, sql.MISSING, sql.OF_SETTLEMENTS, sql.ROUNDING):
+    for statement in (sql.FOUND, sql.OF_LINES, sql.OF_GROUPS, sql.MISSING, sql.OF_SETTLEMENTS, sql.TOUCHED_MONTHS):
         cursor.execute(statement, known)
+    cursor.execute(sql.SPAN)
+    known["months_from"], known["months_until"] = cursor.fetchone()
+    cursor.execute(sql.ROUNDING, known)
     cursor.execute(sql.MERGE, known)
     written = int(cursor.rowcount)
     cursor.execute(sql.GONE, known)

@@ -84,6 +84,16 @@ GROUP BY s.account_id, s.cause, s.settlement_id, h.settlement_ref, s.currency,
          CASE s.cause WHEN 'unknown_kind' THEN s.raw_type ELSE '' END
 """
 
+#: Months of a site in which a line has been judged in this run; the tolerated differences of others are as they were.
+TOUCHED_MONTHS: Final = """
+CREATE TEMP TABLE touched_months ON COMMIT DROP AS
+SELECT DISTINCT f.account_id, f.site, date_trunc('month', f.ordered_on)::date AS month
+FROM touched_lines AS x JOIN line_facts AS f USING (line_id)
+"""
+
+#: Where to look for them: from the first day of the oldest month to the end of the newest.
+SPAN: Final = "SELECT min(month), (max(month) + interval '1 month')::date FROM touched_months"
+
 #: Small differences that all go one way: more than so many lines of a month, or more than so much money.
 ROUNDING: Final = """
 INSERT INTO found
@@ -98,6 +108,9 @@ JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
 JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
 JOIN marketplaces_site AS site ON site.id = o.site_id
 WHERE r.client_id = %(client)s AND r.verdict = 'tolerated'
+  AND (%(full)s OR (o.ordered_on >= %(months_from)s AND o.ordered_on < %(months_until)s
+                    AND (o.account_id, site.code, date_trunc('month', o.ordered_on)::date)
+                        IN (SELECT account_id, site, month FROM touched_months)))
 GROUP BY o.account_id, site.code, r.kind, r.event, r.currency, date_trunc('month', o.ordered_on)
 HAVING (abs(sum(sign(r.difference))) > %(one_sided_lines)s AND abs(sum(sign(r.difference))) >= count(*) * 0.8)
     OR abs(sum(r.difference)) > coalesce(
@@ -132,5 +145,7 @@ GONE: Final = """
 UPDATE finance_discrepancy AS t SET state = 'gone', gone_at = %(now)s
 WHERE t.client_id = %(client)s AND t.state <> 'gone'
   AND (t.line_id IS NULL OR t.line_id IN (SELECT line_id FROM line_facts))
+  AND (%(full)s OR t.cause <> 'rounding'
+       OR (t.account_id, t.site, t.happened_on) IN (SELECT account_id, site, month FROM touched_months))
   AND NOT EXISTS (SELECT 1 FROM found AS f WHERE f.fingerprint = t.fingerprint)
 """
