@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
 from functools import cache
@@ -123,6 +123,11 @@ def minor_unit(currency: str) -> int:
         return _minor_units()[currency]
     except KeyError:
         raise UnknownCurrency(f"{currency!r} is not a currency code.") from None
+
+
+def minor_units() -> Mapping[str, int]:
+    """Digits after the point of every currency there is, by code."""
+    return _minor_units()
 
 
 def quantum(currency: str) -> Decimal:

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from domventas.core import tenancy
-from domventas.core.money import minor_unit
+from domventas.core.money import minor_units
 from finance.kinds import KIND_PARAMS
 from finance.models import ReconcileMark, SettlementLine
 from finance.services import discrepancies, receivables
@@ -72,7 +72,8 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
         moved = _moved(cursor, params, mark)
         params |= {
             **KIND_PARAMS,
-            **_currencies(cursor, params),
+            # Every currency there is: to ask which ones the orders have would read all of them.
+            "currencies": list(minor_units()), "minor_units": list(minor_units().values()),
             "full": full or any(moved[name] != getattr(mark, name) for name in ("rules_digest", "tax_collectors")),
             "since": since or (mark.lines_until - OVERLAP if mark.lines_until else datetime.min.replace(tzinfo=UTC)),
             "collectors": moved["tax_collectors"],
@@ -138,10 +139,3 @@ def _remember(mark: ReconcileMark, moved: Mapping[str, Any]) -> None:
         for name in changed:
             setattr(mark, name, moved[name])
         mark.save(update_fields=changed)
-
-
-def _currencies(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The client's currencies with their minor units."""
-    cursor.execute(sql.CURRENCIES, params)
-    currencies = sorted(row[0] for row in cursor.fetchall())
-    return {"currencies": currencies, "minor_units": [minor_unit(currency) for currency in currencies]}

@@ -20,8 +20,6 @@ SELECT DISTINCT site FROM finance_settlementline
 WHERE client_id = %(client)s AND state IN ('new', 'awaiting') AND kind = 'withheld_tax' AND site <> ''
 """
 
-CURRENCIES: Final = "SELECT DISTINCT currency FROM orders_order WHERE client_id = %(client)s"
-
 #: Expected beside paid for each line, event and kind. Several equal bookings where one is expected are a doubled one.
 JUDGED: Final = """
 CREATE TEMP TABLE judged ON COMMIT DROP AS
