@@ -180,6 +180,18 @@ def test_small_differences_that_all_go_one_way_are_a_finding(amazon: Account) ->
     assert causes() == [("rounding", "", dec("-0.21"))]
 
 
+def test_small_differences_of_a_month_stay_found_while_another_month_is_judged(amazon: Account) -> None:
+    lines = [a_sale(amazon, f"O-{n}") for n in range(21)]
+    settled(amazon, [row for line in lines for row in booked(line, item_tax="7.94")])
+    reconcile(now=NOW)
+    settled(amazon, booked(a_sale(amazon, "O-21", on=date(2026, 8, 10)), item_tax="7.94"), ref="S2")
+    assert reconcile(now=NOW, since=NOW + timedelta(days=1)).lines == 1
+    assert causes() == [("rounding", "", dec("-0.21"))]
+    settled(amazon, booked(a_sale(amazon, "O-22"), item_tax="7.94"), ref="S3")
+    reconcile(now=NOW, since=NOW + timedelta(days=1))
+    assert causes() == [("rounding", "", dec("-0.22"))]
+
+
 def test_lines_of_the_account_are_right_when_their_kind_is_known(amazon: Account) -> None:
     rows: Rows = [
         (None, "account", "advertising", "-90.00"), (None, "account", "reserve", "-10.00"),
