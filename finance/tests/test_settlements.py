@@ -288,7 +288,8 @@ def test_the_header_announces_the_transfer(amazon: Account) -> None:
 
 @pytest.mark.parametrize("changed", [False, True])
 def test_the_number_of_statements_does_not_grow_with_the_lines(amazon: Account, changed: bool) -> None:
-    book(amazon, [line("1.00")], "1.00")  # the first one of all also counts the tables for the planner
+    for ref in ("S1", "S2"):  # until there are rows, the tables are counted for the planner each time
+        book(amazon, [line("1.00", order_ref=ref)], "1.00", ref=ref)
     counts = []
     for size in (20, 2000):
         ref = f"S{size}"
@@ -301,7 +302,7 @@ def test_the_number_of_statements_does_not_grow_with_the_lines(amazon: Account, 
             book(amazon, lines, f"{size}.00", ref=ref)
         counts.append(len(queries))
     assert counts[0] == counts[1]
-    assert SettlementLine.objects.count() == 2021
+    assert SettlementLine.objects.count() == 2022
 
 
 def test_another_client_sees_nothing(amazon: Account, client2: Any) -> None:
