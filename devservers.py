@@ -282,11 +282,11 @@ class Postgres(Server):
 
     def command(self) -> list[str | Path]:
         """Starts on its socket only."""
-        durable = "off" if self.place.kind == "test" else "on"  # test databases are made anew from the code
+        lasting = "off" if self.place.kind == "test" else "on"  # tests start anew, and count their statements
         options = {
             "listen_addresses": "", "port": PORT, "unix_socket_directories": self.place.run,
             "max_connections": 100, "shared_buffers": "256MB", "work_mem": "32MB", "max_wal_size": "2GB",
-            "jit": "off", "fsync": durable, "full_page_writes": durable,
+            "jit": "off", "fsync": lasting, "full_page_writes": lasting, "autovacuum": lasting,
             "client_connection_check_interval": "1s",  # a killed client's statement ends
         }  # fmt: skip
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
