@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 WAIT_SECONDS = 60
+STOP_SECONDS = 8
 
 
 def free_port(wanted: int) -> int:
@@ -49,6 +50,7 @@ class Children:
             self.running[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=settings.BASE_DIR,
                 env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends them in order
             )  # fmt: skip
 
     def wait_for(self, name: str, ready: Callable[[], bool]) -> None:
@@ -68,15 +70,17 @@ class Children:
         return "\n".join(self._log(name).read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
-        """End them all, politely first."""
+        """End them all, politely first; what does not go is ended with all it has started."""
         for child in self.running.values():
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
+        end = time.monotonic() + STOP_SECONDS
         for child in self.running.values():
             try:
-                child.wait(10)
+                child.wait(max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
-                child.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
         self.running.clear()
 

@@ -120,6 +120,8 @@ class Command(BaseCommand):
         gunicorn = [
             "-m",
             "gunicorn",
+            "--graceful-timeout",
+            "3",
             "domventas.wsgi",
             "--bind",
             f"127.0.0.1:{port}",
