@@ -48,7 +48,10 @@ PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "are-we-paid": ("/money/paid/",),
     "findings": ("/money/findings/",),
     "settlements": ("/money/settlements/",),
-    "workbench": ("/money/settlements/", "td a[href*='/money/settlements/'], th a[href*='/money/settlements/']"),
+    "workbench": (
+        "/money/settlements/?account=amazon-eu&status=inconsistent",
+        "td a[href*='/money/settlements/'], th a[href*='/money/settlements/']",
+    ),
     "sku": ("/admin/catalog/sku/",),
 }
 
