@@ -138,7 +138,7 @@ def _found() -> dict[str, Counter[Key]]:
         "account__external_id", "cause", "line_ref", "settlement__settlement_ref", "order_ref"
     ):
         found[cause][Key(account, cause, line_ref or settlement or order_ref)] += 1
-    tolerated = LineReconciliation.objects.filter(verdict=Verdict.TOLERATED, kind__endswith="_tax")
+    tolerated = LineReconciliation.objects.filter(verdict=Verdict.TOLERATED)
     for account, line_ref in tolerated.values_list("line__order__account__external_id", "line__external_id"):
         found["tax_one_cent"][Key(account, "tax_one_cent", line_ref)] += 1
     held = {(offer.account_code, offer.seller_sku) for offer in unknown_offers() if offer.line_count}

@@ -53,14 +53,16 @@ class Run:
         Raises: Superseded: another attempt has taken over.
         """
         with transaction.atomic():
+            now = clock()
             with connection.cursor() as cursor:
                 cursor.execute(
                     STEP,
                     [
                         json.dumps(progress) if progress is not None else None,
                         done,
-                        clock(),
+                        now,
                         done,
+                        now,
                         self.id,
                         self.attempt,
                     ],
@@ -75,7 +77,7 @@ class Run:
 STEP = """
 UPDATE core_taskrun SET starts = 0, errors = 0, progress = coalesce(%s::jsonb, progress),
     state = CASE WHEN %s THEN 'done' ELSE 'running' END, seen_at = %s,
-    ended_at = CASE WHEN %s THEN now() ELSE ended_at END
+    ended_at = CASE WHEN %s THEN %s ELSE ended_at END
 WHERE id = %s AND attempt = %s AND state = 'running'
 """
 CLAIM = """
