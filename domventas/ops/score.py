@@ -87,7 +87,14 @@ def score(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> dict[str, Any]
             "missing_product_data": faults.get("unmapped", Tally()).as_dict(),
         },
         "reconciliation": {fault: tally.as_dict() for fault, tally in faults.items() if fault != "unmapped"},
+        # Roundings of fees that nobody planted: within the tolerance, no finding, and told so that they cannot hide.
+        "tolerated_fees": _tolerated_fees(),
     }
+
+
+def _tolerated_fees() -> int:
+    """Kinds of order lines tolerated that are no tax."""
+    return LineReconciliation.objects.filter(verdict=Verdict.TOLERATED).exclude(kind__endswith="_tax").count()
 
 
 def _compare(planted: Counter[Key], found: Counter[Key]) -> Tally:
@@ -138,7 +145,7 @@ def _found() -> dict[str, Counter[Key]]:
         "account__external_id", "cause", "line_ref", "settlement__settlement_ref", "order_ref"
     ):
         found[cause][Key(account, cause, line_ref or settlement or order_ref)] += 1
-    tolerated = LineReconciliation.objects.filter(verdict=Verdict.TOLERATED)
+    tolerated = LineReconciliation.objects.filter(verdict=Verdict.TOLERATED, kind__endswith="_tax")
     for account, line_ref in tolerated.values_list("line__order__account__external_id", "line__external_id"):
         found["tax_one_cent"][Key(account, "tax_one_cent", line_ref)] += 1
     held = {(offer.account_code, offer.seller_sku) for offer in unknown_offers() if offer.line_count}
