@@ -80,6 +80,8 @@ lock: setup
 
 SHA256 = $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 
+# A lock names every package, so nothing is left to resolve: pip 23 would look past the lock for a newer release
+# of a package that another one asks for with an extra, and refuse it for want of a hash.
 # Install requirements-$(1).txt into .venv unless that very lock, or the larger one of development, is installed.
 define install
 set -e; lock=requirements-$(1).txt; \
@@ -101,9 +103,10 @@ else \
 fi; \
 echo "Installing $$lock into .venv ..." >&2; \
 if command -v uv >/dev/null; then \
-    uv pip install -q --compile-bytecode --require-hashes --python .venv/bin/python -r $$lock; \
+    uv pip install -q --compile-bytecode --require-hashes --no-deps --python .venv/bin/python -r $$lock; \
 else \
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r $$lock; \
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
+        --only-binary :all: -r $$lock; \
 fi; \
 cp $$lock .venv/$$lock
 endef
