@@ -53,7 +53,7 @@ format: setup
 	@$(PYTHON) -m ruff check --fix .
 
 faults: setup
-	@$(PYTHON) -m pytest -m "fault or slow" $(ARGS)
+	@$(PYTHON) -m pytest -m "fault or slow or scenario" --faults docs/faults.md $(ARGS)
 
 screens: setup
 	@$(PYTHON) -m pytest -m screens $(ARGS)

@@ -16,7 +16,8 @@ MODULE, TEST_MODULE, FUNCTION = 400, 500, 60
 def modules() -> list[Path]:
     """Every Python file of the house but migrations."""
     found = [path for app in APPS for path in (ROOT / app).rglob("*.py")]
-    found += [ROOT / name for name in ("manage.py", "devservers.py", "conftest.py", "pytest_servers.py")]
+    found += [ROOT / name for name in ("manage.py", "devservers.py", "conftest.py")]
+    found += [*ROOT.glob("pytest_*.py")]
     return sorted(path for path in found if "migrations" not in path.parts)
 
 
