@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any, Protocol
 
+from marketplaces.commands import Push
 from marketplaces.records import (
     Drift,
     OfferRecord,
@@ -245,7 +246,7 @@ class Connector:
     """One marketplace: a table of contents of what it can do. A capability is a value or None.
 
     Files beside the module are its dated reference data: `fee_kinds.csv`, `fee_rules.csv`, `refund_rules.csv`,
-    `payment_terms.csv`, `tolerances.csv` (columns: docs/guides/add-a-marketplace.md).
+    `payment_terms.csv`, `tolerances.csv`, `carriers.csv` (columns: docs/guides/add-a-marketplace.md).
     """
 
     name: str
@@ -261,6 +262,8 @@ class Connector:
     settlements: Flow | None = None
     transactions: Flow | None = None
     payouts: Flow | None = None
+    shipments: Push | None = None
+    """Telling that parcels have left: takes a `ShipmentCommand`."""
     parse_settlement: Callable[[bytes, str], SettlementRecord] | None = None
     """(bytes, file name) → one settlement, for files people drop; raises `Malformed` naming row and field."""
 
@@ -268,6 +271,11 @@ class Connector:
     def flows(self) -> dict[str, Flow]:
         """The streams this marketplace has, by name."""
         return {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Flow)}
+
+    @property
+    def pushes(self) -> dict[str, Push]:
+        """What this marketplace can be told, by name."""
+        return {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Push)}
 
     def reference(self, name: str) -> list[dict[str, str]]:
         """Rows of one of the connector's data files; empty when it ships none."""
