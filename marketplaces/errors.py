@@ -30,10 +30,15 @@ class BorderError(Exception):
 
 
 @dataclass
-class Throttled(BorderError):
-    """Too many requests. Wait `after` and ask again; it counts as no attempt."""
+class Later(BorderError):
+    """Not now: ask again after `after`. It counts as no attempt and is nobody's failure."""
 
     after: timedelta = timedelta(seconds=60)
+
+
+@dataclass
+class Throttled(Later):
+    """Too many requests, by the marketplace's word or by our own budget. Nothing is wrong."""
 
 
 @dataclass
@@ -42,10 +47,8 @@ class Unavailable(BorderError):
 
 
 @dataclass
-class NotReady(BorderError):
-    """A report or submission is not finished. Ask again after `after`."""
-
-    after: timedelta = timedelta(seconds=60)
+class NotReady(Later):
+    """A report or submission is not finished."""
 
 
 @dataclass

@@ -88,6 +88,14 @@ class TokenStore(Protocol):
 
     def put(self, name: str, token: Token) -> None: ...
 
+    def refresh(self, name: str, make: Callable[[], Token], *, used: Token | None = None) -> Token:
+        """Another token than `used`: the one a worker has got meanwhile, or else what `make` signs in for.
+
+        One worker of an account signs in at a time; the others wait a few seconds and use its token.
+        Connectors call it through `protocols.sign_in`. Raises: Later: the one signing in does not come to an end.
+        """
+        ...
+
 
 class Http(Protocol):
     """What a connector may use to talk: `marketplaces.http.HttpClient` is the one implementation."""

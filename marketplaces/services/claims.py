@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from domventas.core import tenancy
 from domventas.core.errors import DomventasError
 from domventas.core.jobs.runner import Superseded
 from marketplaces.models import Stream
+from marketplaces.services.locks import try_lock, unlock
 
 Span = tuple[datetime, datetime]
 
@@ -86,10 +87,8 @@ def claim(stream: Stream, *, now: datetime) -> Iterator[Claim]:
     Raises: Busy: somebody holds it.
     """
     key = f"stream:{stream.client_id}:{stream.pk}"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
-        if not cursor.fetchone()[0]:
-            raise Busy(detail=str(stream))
+    if not try_lock(key):
+        raise Busy(detail=str(stream))
     try:
         with connection.cursor() as cursor:
             cursor.execute(CLAIM, {"id": stream.pk, "client": stream.client_id, "now": now})
@@ -99,16 +98,7 @@ def claim(stream: Stream, *, now: datetime) -> Iterator[Claim]:
         version, since, until, token = row
         yield Claim(stream.pk, tenancy.current().one, version, (since, until) if since else None, token)
     finally:
-        _unlock(key)
-
-
-def _unlock(key: str) -> None:
-    """Give the lock back; if that fails the connection goes, and the lock with it."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
-    except (OperationalError, InterfaceError):
-        connection.close()
+        unlock(key)
 
 
 def _range(span: Span | None) -> str | None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 
 from django.conf import settings
-from django.db import transaction
 from django.utils.timezone import now as wall_clock
 
 from domventas.core.errors import DomventasError
 from marketplaces.errors import Unauthorized
 from marketplaces.http import HttpClient
 from marketplaces.models import Account, AccountSite, Credential
-from marketplaces.port import Connector, Credentials, Door, SiteSpec, Token
+from marketplaces.port import Connector, Credentials, Door, SiteSpec
 from marketplaces.registry import connectors
+from marketplaces.services.tokens import StoredTokens
 from marketplaces.throttle import Limiter, LocalLimiter, RedisLimiter
 
 
@@ -66,7 +65,7 @@ def open_door(account: Account, *, now: datetime) -> Door:
         hosts=hosts,
         credentials=secrets,
         http=http,
-        tokens=StoredTokens(credential.pk, hide=http.hide),
+        tokens=StoredTokens(credential, hide=http.hide),
         clock=clock,
     )
 
@@ -95,27 +94,3 @@ def hosts_of(account: Account, sites: tuple[SiteSpec, ...]) -> dict[str, str]:
 def limiter() -> Limiter:
     """The budget of calls all workers share; inside one process only where there is no Redis."""
     return RedisLimiter(settings.REDIS_URL) if settings.REDIS_URL else LocalLimiter()
-
-
-class StoredTokens:
-    """Access tokens of one account, encrypted beside its secrets, so that all processes use the same."""
-
-    def __init__(self, credential_id: int, *, hide: Callable[[str], None]) -> None:
-        self._credential = credential_id
-        self._hide = hide
-
-    def get(self, name: str) -> Token | None:
-        """The token of that name, run out or not."""
-        tokens = Credential.objects.get(pk=self._credential).tokens
-        if name not in tokens:
-            return None
-        self._hide(tokens[name]["value"])
-        return Token(tokens[name]["value"], datetime.fromisoformat(tokens[name]["expires_at"]))
-
-    def put(self, name: str, token: Token) -> None:
-        """Keep a new token; others of the account stay."""
-        self._hide(token.value)
-        kept = {"value": token.value, "expires_at": token.expires_at.astimezone(UTC).isoformat()}
-        with transaction.atomic():
-            credential = Credential.objects.select_for_update().get(pk=self._credential)
-            Credential.objects.filter(pk=credential.pk).update(tokens={**credential.tokens, name: kept})

@@ -9,6 +9,7 @@ from typing import Any
 from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols.reading import iso, part, rows, text
+from marketplaces.protocols.sign_in import with_token
 
 CREDENTIALS = (
     CredentialField(name="client_id", label="LWA client id", secret=False, help="Seller Central, Develop Apps."),
@@ -25,7 +26,6 @@ LIMITS = {
     "sellers.participations": Limit(rate=0.016, burst=15),
 }
 _TOKEN_NAME = "lwa"  # noqa: S105  # the name of a drawer, not a secret
-_RENEW_BEFORE = timedelta(minutes=2)
 _AGENT = "domventas/1.0 (Language=Python)"
 
 
@@ -51,15 +51,13 @@ class AmazonSession:
             Unauthorized: also the new token is refused, or no token is given.
         """
         url = self.door.hosts["api"] + path
-        try:
+
+        def send(token: str) -> Answer:
             return self.door.http.request(
-                method, url, operation=operation, headers=self._headers(self._token()), params=params, json=json
+                method, url, operation=operation, headers=self._headers(token), params=params, json=json
             )
-        except Unauthorized:
-            fresh = self._sign_in()
-        return self.door.http.request(
-            method, url, operation=operation, headers=self._headers(fresh.value), params=params, json=json
-        )
+
+        return with_token(self.door, _TOKEN_NAME, self._sign_in, send)
 
     def fetch_document(self, url: str) -> Answer:
         """Get a report's bytes. Its address is signed already; our token must not travel there."""
@@ -68,12 +66,6 @@ class AmazonSession:
     def _headers(self, token: str) -> dict[str, str]:
         moment = self.door.clock().strftime("%Y%m%dT%H%M%SZ")
         return {"x-amz-access-token": token, "x-amz-date": moment, "user-agent": _AGENT, "accept": "application/json"}
-
-    def _token(self) -> str:
-        known = self.door.tokens.get(_TOKEN_NAME)
-        if known is None or known.expires_at <= self.door.clock() + _RENEW_BEFORE:
-            known = self._sign_in()
-        return known.value
 
     def _sign_in(self) -> Token:
         given = self.door.credentials
@@ -96,9 +88,7 @@ class AmazonSession:
         seconds = body.get("expires_in") if isinstance(body, dict) else None
         if not isinstance(seconds, int) or isinstance(seconds, bool):
             raise Malformed("Amazon's token answer does not say how long the token lasts.", operation="token")
-        token = Token(text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
-        self.door.tokens.put(_TOKEN_NAME, token)
-        return token
+        return Token(text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
 
 
 def body_of(answer: Answer) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +34,10 @@ class Tokens:
 
     def put(self, name: str, token: Token) -> None:
         self.kept[name] = token
+
+    def refresh(self, name: str, make: Callable[[], Token], *, used: Token | None = None) -> Token:
+        self.kept[name] = make()
+        return self.kept[name]
 
 
 @dataclass
