@@ -27,6 +27,7 @@ GLOBAL: Final = frozenset({
 def connect() -> None:
     """Register the checks; called once by the app's ready()."""
     checks.register(_walls)
+    checks.register(_keys, checks.Tags.database)  # with migrate, and with check --database
 
 
 def walled_models() -> list[type[ClientModel]]:
@@ -46,6 +47,25 @@ def _walls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[check
         elif model._meta.label not in GLOBAL:
             text = "is neither a ClientModel nor on the list of tables without a client"
             found.append(checks.Error(f"{model._meta.label} {text}", id="core.E001"))
+    return found
+
+
+def _keys(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Secrets made with a key that is not on the ring cannot be read: better known before the work begins."""
+    from domventas.core import crypto, keys
+
+    found: list[checks.CheckMessage] = []
+    for alias in databases or ():
+        try:
+            missing = keys.missing(using=alias)
+        except crypto.Unreadable as error:
+            return [checks.Error(str(error), id="core.E008")]
+        for name, by in missing.items():
+            for key, count in by.items():
+                text = f"{name}: {count} values were made with key {key}, which is not on the ring"
+                found.append(checks.Error(text, hint="Put the key back into DOMVENTAS_KEYRING.", id="core.E009"))
     return found
 
 

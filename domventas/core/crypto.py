@@ -42,6 +42,11 @@ def current_key_id() -> str:
     return key_id(_ring()[0])
 
 
+def ring_key_ids() -> list[str]:
+    """The keys we hold, the writing one first. Raises: Unreadable: the ring is empty or holds what is no key."""
+    return [key_id(key) for key in _ring()]
+
+
 def encrypt(data: bytes, *, client: int) -> str:
     """Seal bytes for one client, as printable text."""
     key = _ring()[0]
@@ -82,7 +87,18 @@ def _ring() -> Sequence[str]:
     keys = [key.strip() for key in ring.split(",")] if isinstance(ring, str) else list(ring)
     if not keys or not keys[0]:
         raise Unreadable(detail="the key ring is empty")
+    for place, key in enumerate(keys, start=1):
+        if not _is_key(key):
+            raise Unreadable(detail=f"entry {place} of the key ring is no key of 32 bytes in base64")
     return keys
+
+
+@lru_cache(maxsize=64)
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(key)) == 32
+    except ValueError:
+        return False
 
 
 @lru_cache(maxsize=1024)

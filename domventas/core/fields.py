@@ -187,6 +187,16 @@ class EncryptedJSONField(EncryptedTextField):
         return crypto.decrypt_json(token, client=client)
 
 
+class EncryptedBytesField(models.BinaryField):  # type: ignore[type-arg]  # plain bytes
+    """Bytes that their writer has encrypted with core.crypto; where a table mixes both, plain ones lie as they are.
+
+    It opens nothing by itself: big bodies are opened by the selector that needs them. What it gives is that whoever
+    looks for secrets at rest (the change of keys, the audit, filters of lists) finds the column.
+    """
+
+    encrypted = True
+
+
 class MultiRangeField(models.Field):  # type: ignore[type-arg]  # stores Multirange
     """Covered time: a set of half-open ranges of moments (tstzmultirange), empty by default."""
 
@@ -215,6 +225,6 @@ def amount() -> models.DecimalField[Decimal | None, Decimal | None]:
 
 
 __all__ = [
-    "AmountField", "ClientForeignKey", "CurrencyField", "EncryptedJSONField", "EncryptedTextField", "MultiRangeField",
-    "RateField", "Sealed", "amount", "currency_check",
+    "AmountField", "ClientForeignKey", "CurrencyField", "EncryptedBytesField", "EncryptedJSONField",
+    "EncryptedTextField", "MultiRangeField", "RateField", "Sealed", "amount", "currency_check",
 ]  # fmt: skip

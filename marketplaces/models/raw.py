@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from domventas.core.fields import ClientForeignKey
+from domventas.core.fields import ClientForeignKey, EncryptedBytesField
 from domventas.core.models import ClientModel
 from marketplaces.models.accounts import Account
 
@@ -29,7 +29,7 @@ class RawDocument(ClientModel):
     context = models.JSONField(_("context"), default=dict)
     size = models.BigIntegerField(_("bytes"))
     is_encrypted = models.BooleanField(_("encrypted"), default=False)
-    body = models.BinaryField(_("body"))
+    body = EncryptedBytesField(_("body"))
     fetched_at = models.DateTimeField(_("fetched at"))
     fetched_on = models.DateField(_("fetched on"))
     last_fetched_at = models.DateTimeField(_("last fetched at"))
@@ -70,7 +70,7 @@ class Quarantined(ClientModel):
     path = models.CharField(_("place"), max_length=300)
     external_id = models.CharField(_("their id"), max_length=200, blank=True)
     reason = models.TextField(_("reason"))
-    excerpt = models.BinaryField(_("bytes, encrypted"))
+    excerpt = EncryptedBytesField(_("bytes, encrypted"))
     first_seen_at = models.DateTimeField(_("first seen"))
     last_seen_at = models.DateTimeField(_("last seen"))
     seen_count = models.PositiveIntegerField(_("times seen"), default=1)
