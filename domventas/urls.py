@@ -5,19 +5,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
+
+from domventas import health
 
 APPS = ("marketplaces", "catalog", "orders", "finance", "tickets", "reports")
 
-
-def health(request: HttpRequest) -> HttpResponse:
-    """Says that the web process answers; says nothing else to strangers."""
-    return HttpResponse("ok", content_type="text/plain")
-
-
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("health", health, name="health"),
+    path("health", health.live, name="health"),
+    path("health/ready", health.ready, name="ready"),
     *(path("", include(f"{app}.urls")) for app in APPS if find_spec(f"{app}.urls")),
 ]
