@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from .delivery import deliver, is_torn
+from .faults.injector import Injector, fault_routes
+from .faults.plan import split
 from .routes import all_routes
 from .wire.control import truth_lines
 from .wire.http import Handler, Request, Wrapper, dispatcher, iso, json_response
@@ -32,6 +35,13 @@ class _Server(ThreadingHTTPServer):
     handler: Handler
     clock: Clock
 
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection; one that is to be torn down gets no polite end first."""
+        if is_torn(request):
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
 
 class _Connection(BaseHTTPRequestHandler):
     """One connection: reads requests, lets the handler answer, and dates the answer by the sandbox's clock."""
@@ -44,6 +54,7 @@ class _Connection(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = 60
     server: _Server
+    _skew = 0
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -56,18 +67,18 @@ class _Connection(BaseHTTPRequestHandler):
         except Exception as problem:
             response = json_response({"errors": [{"code": "InternalFailure", "message": repr(problem)}]}, 500)
             self.log_error("%s %s: %r", self.command, self.path, problem)
-        self.send_response(response.status)
-        for name, value in response.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(response.body)))
-        self.end_headers()
-        self.wfile.write(response.body)
+        self._skew = response.delivery.skew
+        try:
+            deliver(self, response)
+        except ConnectionError:
+            self.close_connection = True  # whoever asked is gone, or was cut off by plan
 
     # http.server looks the methods up by these names.
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        return format_datetime(self.server.clock().replace(microsecond=0), usegmt=True)
+        told = self.server.clock() + timedelta(seconds=self._skew)
+        return format_datetime(told.replace(microsecond=0), usegmt=True)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Answers are not logged: the demo makes thousands."""
@@ -81,6 +92,7 @@ class Sandbox:
     state: State
     server: _Server
     truth_file: Path
+    injector: Injector
 
     def set_clock(self, moment: datetime) -> None:
         """Move the sandbox's present; nothing dated later can be seen."""
@@ -107,21 +119,24 @@ def open_sandbox(
     """Build the world, write its truth file and bind the port (0 = a free one); the caller serves and closes.
 
     With `now` the clock is pinned there; without, the world is made for today 00:00 UTC and the clock runs.
-    `wrappers` go round every request, the first outermost: that is where faults of the transport belong.
+    `faults` names what is planted in the world's money and, after a comma, what goes wrong on the wire; see
+    `faults.plan.split`. `wrappers` go round every request, the first outermost.
     Raises ValueError for a plan nobody knows, OSError when the port is taken.
     """
+    planted, plan = split(faults, seed=seed)
     present = datetime.now(UTC).replace(microsecond=0)
     world_now = now or present.replace(hour=0, minute=0, second=0)
-    world = build_world(seed=seed, now=world_now, days=days, skus=skus, orders=orders, faults=faults)
+    world = build_world(seed=seed, now=world_now, days=days, skus=skus, orders=orders, faults=planted)
     clock = Clock(world.now if now else present, is_running=now is None)
     state = State(world=world, clock=clock, buckets=Buckets(time.monotonic, speed))
     server = _Server(("127.0.0.1", port), _Connection)
     state.base_url = f"http://127.0.0.1:{server.server_address[1]}"
     server.clock = clock
-    server.handler = dispatcher(all_routes(state), wrappers)
+    injector = Injector(plan)
+    server.handler = dispatcher([*all_routes(state), *fault_routes(injector)], [*wrappers, injector.wrap])
     truth_file = world_dir(seed, world.now) / "truth.jsonl"
     write_atomically(truth_file, truth_lines(world, iso(clock())))
-    return Sandbox(url=state.base_url, state=state, server=server, truth_file=truth_file)
+    return Sandbox(url=state.base_url, state=state, server=server, truth_file=truth_file, injector=injector)
 
 
 @contextmanager

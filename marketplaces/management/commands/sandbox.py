@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from marketplaces.sandbox.faults.plan import PLANS
 from marketplaces.sandbox.server import DEMO_SPEED, open_sandbox
-from marketplaces.sandbox.world.faults import PLANS
+from marketplaces.sandbox.world.faults import PLANS as WORLD_PLANS
 
 
 class Command(BaseCommand):
@@ -21,7 +22,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--faults", default="payment", choices=PLANS)
+        faults = (
+            f"what is planted in the world's money ({', '.join(WORLD_PLANS)}), what goes wrong on the wire"
+            f" ({', '.join(PLANS)}), both with a comma between, or a JSON object"
+        )
+        parser.add_argument("--faults", default="payment", metavar="PLAN", help=faults)
         days = "days of history before now; Amazon shows settlements of the last 90"
         parser.add_argument("--days", type=int, default=100, help=days)
         parser.add_argument("--skus", type=int, default=240)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -47,17 +47,41 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How an answer travels; as it stands: whole, at once, with its length stated.
+
+    Attributes:
+        framing: what tells the end: `length`, `chunked`, or `close` (nothing but the end of the connection).
+        cut: so many bytes of the body are sent, then the connection ends; None sends all.
+        pause: before the first byte [s]. drip: between the pieces the body is sent in [s].
+        reset: the connection is torn down before a single byte.
+        skew: by how much `Date` is wrong [s].
+    """
+
+    framing: str = "length"
+    cut: int | None = None
+    pause: float = 0.0
+    drip: float = 0.0
+    reset: bool = False
+    skew: int = 0
+
+
+WHOLE = Delivery()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One answer; `Date` and `Content-Length` are added by the server."""
+    """One answer; `Date` and what tells its end are added by the server."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    delivery: Delivery = WHOLE
 
     def with_headers(self, **more: str) -> Response:
         """The same answer with further headers; underscores stand for hyphens."""
         named = {name.replace("_", "-"): value for name, value in more.items()}
-        return Response(status=self.status, headers={**self.headers, **named}, body=self.body)
+        return replace(self, headers={**self.headers, **named})
 
 
 Handler = Callable[[Request], Response]
