@@ -23,7 +23,7 @@ class ReadingFailed(DomventasError):
 
 
 def _scope(flow: str) -> Scope:
-    return Scope(name=flow, members=schedule.members, rows=partial(schedule.rows, flow))
+    return Scope(name=flow, members=schedule.members, rows=partial(schedule.rows, flow), names=schedule.names)
 
 
 def _pull(run: Run, flow: str) -> None:
@@ -73,7 +73,8 @@ def pull_payouts(run: Run) -> None:
 
 @scheduled(
     "ingest.{channel}.reports_poll", "*/2 * * * *", queue="reports", soft=600, retries=3,
-    freshness=timedelta(minutes=10), scope=Scope(name="reports", members=schedule.members, rows=schedule.report_rows),
+    freshness=timedelta(minutes=10),
+    scope=Scope(name="reports", members=schedule.members, rows=schedule.report_rows, names=schedule.names),
 )  # fmt: skip
 def poll_reports(run: Run) -> None:
     """Looks after the asynchronous reports under way; downloads what is ready."""

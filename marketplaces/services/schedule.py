@@ -39,6 +39,11 @@ def members(channel: str) -> list[int]:
     )
 
 
+def names() -> dict[int, str]:
+    """What people call the acting client's accounts, by number."""
+    return dict(Account.objects.order_by("name").values_list("pk", "name"))
+
+
 def run_now(stream: Stream, *, now: datetime) -> TaskRun:
     """Ask for one reading of a stream outside the timetable."""
     row = f"{JOBS[stream.flow]}.{stream.account.channel}"

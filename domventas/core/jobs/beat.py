@@ -15,8 +15,10 @@ from django.utils.timezone import now as clock
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
-from domventas.core.jobs.firing import fire
-from domventas.core.jobs.relay import relay, sweep
+from domventas.core.jobs.firing import fire, owing
+from domventas.core.jobs.relay import relay
+from domventas.core.jobs.sweep import sweep
+from domventas.core.jobs.timetable import cadence_of
 
 log = logging.getLogger(__name__)
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended('beat', 0))"
@@ -43,6 +45,8 @@ class Leader:
             row = self.conn.execute("SELECT true" if self.leads else LOCK).fetchone()
             self.leads = bool(row and row[0])
         except psycopg.Error:
+            if self.conn is not None:
+                self.conn.close()
             self.conn, self.leads = None, False
         return self.leads
 
@@ -77,25 +81,31 @@ class LeaderScheduler(DatabaseScheduler):
         if not self.leader.held():
             self.reigning = False
             return min(1.0, self.max_interval)
-        if not self.reigning:  # taking over: forget what was read as a follower
-            self.reigning, self._initial_read, self._heap = True, True, None
         try:
+            if not self.reigning:
+                self._take_over()
             return float(super().tick(*args, **kwargs))
         except Exception:
-            log.exception("tick failed")
+            log.exception("tick failed; taking over anew")
             connection.close()
-            self._heap = None
+            self.reigning = False
             return 0.5
+
+    def _take_over(self) -> None:
+        """Forget what was read as a follower, and fire what others or a failed tick still owe.
+
+        Beat itself moves a row's time on before firing it, so a slot lost in between would wait for the next one.
+        """
+        self._initial_read, self._heap = True, None
+        rows = PeriodicTask.objects.filter(enabled=True).select_related("crontab")
+        cadences = {row.name: cadence_of(row) for row in rows}
+        for name in owing(cadences, now=clock()):
+            fire(name, now=clock(), cadence=cadences[name])
+        self.reigning = True
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Instead of a message: Firing, runs and dispatches in one transaction."""
-        try:
-            fire(entry.name, now=clock())
-        except Exception:
-            log.exception("firing %s failed, tried once more", entry.name)
-            connection.close()
-            time.sleep(0.2)
-            fire(entry.name, now=clock())
+        fire(entry.name, now=clock(), cadence=cadence_of(entry.model))
 
 
 def carry() -> None:
@@ -115,7 +125,7 @@ def carry() -> None:
         time.sleep(settings.JOB_RELAY_EVERY)
 
 
-def broker_backlog(queue: str) -> int:
-    """Messages the broker holds in a queue, not yet given to a worker."""
+def broker_backlog(queues: list[str]) -> dict[str, int]:
+    """Messages the broker holds per queue, not yet given to a worker."""
     with current_app.connection_for_read() as broker, broker.channel() as channel:
-        return int(channel.client.llen(queue))
+        return {queue: int(channel.client.llen(queue)) for queue in queues}

@@ -22,11 +22,13 @@ class Scope:
     """For whom one firing makes runs: `members()` gives the accounts of the client we act for; 0 = the client itself.
 
     A scope may also widen one declaration into several rows: `rows()` gives (suffix, cadence or "") pairs.
+    `names()` gives what people call the members, by number.
     """
 
     name: str
     members: Callable[[str], list[int]]
     rows: Callable[[], list[tuple[str, str]]] = lambda: [("", "")]
+    names: Callable[[], dict[int, str]] = dict
 
 
 PER_CLIENT = Scope(name="client", members=lambda suffix: [0])
@@ -39,9 +41,10 @@ class Job:
     Attributes:
         cadence: cron expression in UTC: minute hour day month weekday.
         suffix: what the scope added (a channel); part of the name and handed to `scope.members`.
+        declared: name of the declaration, and of its Celery task; differs from `name` where a scope widened it.
         soft, hard: time limits [s].
         overlap: `skip` a run while the one before works, `queue` behind it, or `allow` both.
-        catch_up: after an outage fire the `last` slot missed, or `all` within `window`.
+        catch_up: after an outage do the `last` slot missed, which stands for those before it, or `all` within `window`.
         lock: what may not run twice at once; {name}, {client}, {account}, {run} are filled in.
         freshness: results older than this are late.
         retries: errors in a row before the run fails.
@@ -62,6 +65,7 @@ class Job:
     needs: str
     scope: Scope
     suffix: str = ""
+    declared: str = ""
 
     def slots(self, now: datetime, count: int = 1) -> Iterator[datetime]:
         """The newest `count` slots up to `now`, newest first. Pure, so that two leaders agree."""
@@ -115,7 +119,7 @@ def scheduled(
         job = Job(
             name=name, body=body, cadence=cadence, queue=queue, soft=soft, hard=hard or soft + 30, overlap=overlap,
             catch_up=catch_up, window=window, lock="{name}:{run}" if overlap == "allow" else lock,
-            freshness=freshness, retries=retries, needs=needs, scope=scope,
+            freshness=freshness, retries=retries, needs=needs, scope=scope, declared=name,
         )  # fmt: skip
         _check(job)
         DECLARED[name] = job
@@ -142,12 +146,10 @@ def rows() -> dict[str, Job]:
     return found
 
 
-def declaration_of(row: str) -> str:
-    """The declaration a timetable row came from. Raises: KeyError."""
-    for name, job in DECLARED.items():
-        if any(name.replace("{channel}", suffix) == row for suffix, _ in job.scope.rows()):
-            return name
-    raise KeyError(row)
+def member_names() -> dict[int, str]:
+    """What people call the accounts of the client we act for, by number, as every scope knows them."""
+    scopes = {id(job.scope.names): job.scope.names for job in DECLARED.values()}
+    return {number: name for names in scopes.values() for number, name in names().items()}
 
 
 def _check(job: Job) -> None:
@@ -155,5 +157,7 @@ def _check(job: Job) -> None:
         raise ValueError(f"two jobs named {job.name}")
     if job.queue not in QUEUES or job.overlap not in OVERLAPS or job.catch_up not in CATCH_UPS:
         raise ValueError(f"{job.name}: unknown queue, overlap or catch-up policy")
+    if not 0 < job.soft < job.hard:
+        raise ValueError(f"{job.name}: the soft limit must lie below the hard one")
     if next(job.slots(datetime(2028, 12, 31, tzinfo=UTC)), None) is None:
         raise ValueError(f"{job.name}: no slot ever fits {job.cadence!r}")

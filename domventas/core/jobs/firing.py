@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Max
 
 from domventas.core import tenancy
 from domventas.core.jobs import declare
@@ -13,14 +16,36 @@ from domventas.core.models import Client, Dispatch, Firing, TaskRun
 MOST_SLOTS = 1000
 """Slots looked back at most when a job catches all of them up."""
 
+COLLAPSED: Final = "A later slot of the same work took its place before it began."
+COLLAPSE = """
+WITH gone AS (
+    UPDATE core_taskrun SET state = 'skipped', ended_at = %(now)s, note = %(note)s
+    WHERE client_id = %(client)s AND task = %(task)s AND account_id = ANY(%(members)s) AND slot < %(slot)s
+        AND state = 'queued' AND attempt = 0
+    RETURNING id)
+DELETE FROM core_dispatch WHERE client_id = %(client)s AND run_id IN (SELECT id FROM gone)
+"""
 
-def fire(row: str, *, now: datetime) -> int:
+
+def fire(row: str, *, now: datetime, cadence: str = "") -> int:
     """Fire a row's newest slot, and missed ones if the job catches up. Returns the runs made; twice makes none.
 
-    Raises: KeyError: no such row.
+    `cadence` is staff's own, where it differs from the declared one. Raises: KeyError: no such row.
     """
     job = declare.rows()[row]
+    job = replace(job, cadence=cadence or job.cadence)
     return sum(_fire_slot(job, slot, now) for slot in reversed(_slots(job, now)))
+
+
+def owing(cadences: dict[str, str], *, now: datetime) -> list[str]:
+    """Rows that have been fired before, but not for their newest slot: what a new leader has to make up for.
+
+    `cadences` = the rows that are switched on, with staff's cadence ("" = the declared one).
+    """
+    last = dict(Firing.objects.filter(task__in=cadences).values_list("task").annotate(newest=Max("slot")))
+    rows = declare.rows()
+    jobs = [replace(rows[name], cadence=cadences[name] or rows[name].cadence) for name in last if name in rows]
+    return [job.name for job in jobs if next(job.slots(now), last[job.name]) > last[job.name]]
 
 
 def enqueue(row: str, *, account_id: int = 0, now: datetime) -> TaskRun:
@@ -50,8 +75,20 @@ def _fire_slot(job: declare.Job, slot: datetime, now: datetime) -> int:
         for client in Client.objects.filter(active=True).order_by("pk"):
             with tenancy.acting_for(client, actor="beat"):
                 members = job.scope.members(job.suffix)
-                made += len(_make_runs(job, members, slot, now)) if members else 0
+                if members:
+                    _collapse(job, members, slot, now)
+                    made += len(_make_runs(job, members, slot, now))
     return made
+
+
+def _collapse(job: declare.Job, members: list[int], slot: datetime, now: datetime) -> None:
+    """Earlier runs that nobody has begun are covered by the one that comes: a backlog is one run, however old."""
+    if job.catch_up == "last":
+        with connection.cursor() as cursor:
+            cursor.execute(COLLAPSE, {
+                "client": tenancy.current().one, "task": job.name, "members": members, "slot": slot, "now": now,
+                "note": COLLAPSED,
+            })  # fmt: skip
 
 
 def _make_runs(job: declare.Job, members: list[int], slot: datetime, now: datetime) -> list[TaskRun]:

@@ -58,6 +58,14 @@ def strays() -> list[str]:
     return sorted(set(names) - set(declare.rows()))
 
 
+def cadence_of(row: PeriodicTask) -> str:
+    """The row's cron expression; "" where staff chose an interval, which has none."""
+    cron = row.crontab
+    if cron is None:
+        return ""
+    return f"{cron.minute} {cron.hour} {cron.day_of_month} {cron.month_of_year} {cron.day_of_week}"
+
+
 def _new_row(name: str, job: declare.Job, schedules: dict[str, CrontabSchedule]) -> PeriodicTask:
     return PeriodicTask(
         name=name, task=name, queue=job.queue, crontab=schedules[job.cadence], description=MARK + job.cadence,
@@ -70,17 +78,10 @@ def _difference(row: PeriodicTask, job: declare.Job, schedules: dict[str, Cronta
     difference: dict[str, object] = {key: value for key, value in wanted.items() if getattr(row, key) != value}
     mark = MARK + job.cadence
     if row.description != mark:  # the code's cadence changed: it wins unless staff had changed the row
-        if _cadence(row) == row.description.removeprefix(MARK):
+        if cadence_of(row) == row.description.removeprefix(MARK):
             difference["crontab"] = schedules[job.cadence]
         difference["description"] = mark
     return difference
-
-
-def _cadence(row: PeriodicTask) -> str:
-    cron = row.crontab
-    if cron is None:
-        return ""
-    return f"{cron.minute} {cron.hour} {cron.day_of_month} {cron.month_of_year} {cron.day_of_week}"
 
 
 def _schedules(cadences: set[str]) -> dict[str, CrontabSchedule]:
