@@ -14,6 +14,9 @@ if "DATABASE_URL" not in os.environ and "celery" in Path(sys.argv[0]).parts[-2:]
 
     devservers.serve()
 
+from domventas.core.jobs import shutdown
+
 app = Celery("domventas")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+shutdown.connect()

@@ -150,13 +150,15 @@ JOB_RESEND_AFTER = env_number("JOB_RESEND_AFTER", 60)
 JOB_DEAD_AFTER = env_number("JOB_DEAD_AFTER", 2)
 JOB_OVERDUE_GRACE = env_number("JOB_OVERDUE_GRACE", 30)
 JOB_RELAY_EVERY = env_number("JOB_RELAY_EVERY", 0.25)
+JOB_SHUTDOWN_AFTER = env_number("JOB_SHUTDOWN_AFTER", 30)  # a worker that is to end cancels what still works then
+JOB_WAIT_FULL = env_number("JOB_WAIT_FULL", 60)  # between two tries while a disk is full
 SOCKET, _, REDIS_DB = REDIS_URL.removeprefix("unix://").partition("?db=")
 BROKER_URL = f"redis+socket://{SOCKET}?virtual_host={REDIS_DB or 0}" if SOCKET != REDIS_URL else REDIS_URL
 CELERY_BROKER_URL = env("BROKER_URL") or BROKER_URL  # kombu spells a socket in its own way
 CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {name: {} for name in ("realtime", "sync", "push", "reports", "bulk")}
 CELERY_TASK_DEFAULT_QUEUE = "sync"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_VISIBILITY_TIMEOUT = int(env_number("JOB_VISIBILITY", 1800))
+CELERY_VISIBILITY_TIMEOUT = int(env_number("JOB_VISIBILITY", 3600))
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": CELERY_VISIBILITY_TIMEOUT}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": CELERY_VISIBILITY_TIMEOUT,
@@ -179,7 +181,7 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = int(env_number("WORKER_MEMORY", 600_000))  # kB
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # the lock and the fence decide
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 0  # the wait lies before it: JOB_SHUTDOWN_AFTER
 CELERY_RESULT_EXPIRES = None  # else beat plants a row nobody declared
 CELERY_BEAT_SCHEDULER = "domventas.core.jobs.beat:LeaderScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = env_number("JOB_BEAT_LOOP", 5)

@@ -21,8 +21,10 @@ class CoreConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from domventas.core import checks, panels, tenancy, walls
+        from domventas.core.jobs import checks as job_checks
 
         checks.connect()
+        job_checks.connect()
         request_finished.connect(tenancy.sync_all, dispatch_uid="tenancy")
         task_postrun.connect(tenancy.sync_all, dispatch_uid="tenancy", weak=False)
         post_migrate.connect(walls.after_migrate, sender=self, dispatch_uid="walls")

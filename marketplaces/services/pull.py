@@ -11,8 +11,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from billiard.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
+from domventas.core.jobs import AWAY
 from domventas.core.jobs.runner import Superseded
 from marketplaces.errors import Malformed, NotReady, Refused, Throttled, Unauthorized, Unavailable
 from marketplaces.models import Account
@@ -48,7 +49,7 @@ def pull_stream(
         told: hears about each page, in words.
 
     Returns: what was done; errors are in it and on the stream, not raised.
-    Raises: Superseded: somebody else has claimed the stream. Database errors that another try may heal.
+    Raises: Superseded: somebody else has claimed the stream. AWAY: a server of ours is, which another try may heal.
     """
     result = Pulled(account=account.code, flow=flow_name)
     connector = connector_of(account)
@@ -78,7 +79,7 @@ def _read(reader: Reader) -> None:
             reader.read_snapshot()
         else:
             reader.read_windows()
-    except (Superseded, SoftTimeLimitExceeded, OperationalError, InterfaceError):
+    except (Superseded, SoftTimeLimitExceeded, *AWAY):
         raise
     except (Throttled, NotReady) as error:
         result.error_kind = streams.kind_of(error)

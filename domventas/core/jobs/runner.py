@@ -11,28 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils.timezone import now as clock
 
 from domventas.core import tenancy
 from domventas.core.jobs import declare
+from domventas.core.jobs.outcomes import DONE, Outcome, Retry, outcome_of
 
+__all__ = ["Retry", "Run", "Superseded", "execute"]
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class Superseded(Exception):
     """Somebody else owns this run now: nothing of ours may be written any more."""
-
-
-class Retry(Exception):
-    """The body asks to be run again after some seconds, without counting it as an error (throttled, not ready)."""
-
-    def __init__(self, after: float, note: str = "") -> None:
-        super().__init__(note)
-        self.after, self.note = after, note
 
 
 @dataclass
@@ -55,18 +48,10 @@ class Run:
         with transaction.atomic():
             now = clock()
             with connection.cursor() as cursor:
-                cursor.execute(
-                    STEP,
-                    [
-                        json.dumps(progress) if progress is not None else None,
-                        done,
-                        now,
-                        done,
-                        now,
-                        self.id,
-                        self.attempt,
-                    ],
-                )
+                cursor.execute(STEP, {
+                    "progress": json.dumps(progress) if progress is not None else None, "done": done, "now": now,
+                    "id": self.id, "client": self.client_id, "attempt": self.attempt,
+                })  # fmt: skip
                 if not cursor.rowcount:
                     raise Superseded(self.id)
             yield
@@ -75,26 +60,35 @@ class Run:
 
 
 STEP = """
-UPDATE core_taskrun SET starts = 0, errors = 0, progress = coalesce(%s::jsonb, progress),
-    state = CASE WHEN %s THEN 'done' ELSE 'running' END, seen_at = %s,
-    ended_at = CASE WHEN %s THEN %s ELSE ended_at END
-WHERE id = %s AND attempt = %s AND state = 'running'
+UPDATE core_taskrun SET starts = 0, errors = 0, progress = coalesce(%(progress)s::jsonb, progress), seen_at = %(now)s,
+    state = CASE WHEN %(done)s THEN 'done' ELSE 'running' END,
+    ended_at = CASE WHEN %(done)s THEN %(now)s ELSE ended_at END,
+    note = CASE WHEN %(done)s THEN '' ELSE note END
+WHERE id = %(id)s AND client_id = %(client)s AND attempt = %(attempt)s AND state = 'running'
+"""
+# Two locks: of the work, which another run may hold, and of the run, by which the sweeper knows that it is alive.
+LOCK = """
+SELECT CASE WHEN pg_try_advisory_lock(hashtextextended(%(key)s, 0))
+    THEN pg_try_advisory_lock(hashtextextended('run:' || %(id)s, 0)) ELSE false END
 """
 CLAIM = """
 UPDATE core_taskrun SET state = CASE WHEN starts >= %(most)s THEN 'quarantined' ELSE 'running' END,
-    starts = starts + 1, attempt = attempt + (starts < %(most)s)::int, started_at = %(now)s, seen_at = %(now)s,
-    ended_at = CASE WHEN starts >= %(most)s THEN %(now)s END
-WHERE id = %(id)s AND client_id = %(client)s AND state IN ('queued', 'running')
+    starts = starts + (starts < %(most)s)::int, attempt = attempt + (starts < %(most)s)::int,
+    started_at = CASE WHEN starts >= %(most)s THEN started_at ELSE %(now)s END, seen_at = %(now)s,
+    ended_at = CASE WHEN starts >= %(most)s THEN %(now)s END,
+    note = CASE WHEN starts >= %(most)s THEN left(%(words)s || note, 500) ELSE note END
+WHERE id = %(id)s AND client_id = %(client)s
+    AND (state = 'running' OR state = 'queued' AND (not_before IS NULL OR not_before <= %(now)s))
 RETURNING state, account_id, attempt, slot, progress
 """
 SKIP = """
-UPDATE core_taskrun r SET state = 'skipped', ended_at = %(now)s, note = 'overlap'
+UPDATE core_taskrun r SET state = 'skipped', ended_at = %(now)s, note = 'The run before was still working.'
 WHERE id = %(id)s AND client_id = %(client)s AND state = 'queued' AND attempt = 0 AND EXISTS (
     SELECT 1 FROM core_taskrun o WHERE o.client_id = r.client_id AND o.lock_key = r.lock_key AND o.id <> r.id
     AND o.state = 'running')
 """
 WAIT = """
-UPDATE core_taskrun SET not_before = %(now)s::timestamptz + interval '500 ms', note = 'waiting for its lock'
+UPDATE core_taskrun SET not_before = %(now)s::timestamptz + interval '500 ms', note = 'Waits for another run to end.'
 WHERE id = %(id)s AND client_id = %(client)s AND state = 'queued'
 """
 END = """
@@ -120,32 +114,34 @@ def _execute(job: declare.Job, client_id: int, run_id: int) -> str:
             if isinstance(run, str):
                 return run
             outcome = _work(job, run)
-            return outcome if isinstance(outcome, str) else _patiently(lambda: _end(job, run, **outcome))
+            return _patiently(lambda: _end(job, run, outcome)) if outcome else "superseded"
         finally:
             _release()
 
 
-def _work(job: declare.Job, run: Run) -> dict[str, Any] | str:
-    """Call the body and sort what came of it."""
+def _work(job: declare.Job, run: Run) -> Outcome | None:
+    """Call the body and sort what came of it; None = somebody else owns the run now."""
     try:
         job.body(run)
     except Superseded:
-        return "superseded"
-    except Retry as retry:
-        return {"state": "queued", "note": retry.note, "delay": retry.after}
-    except SoftTimeLimitExceeded:
-        return {"state": "queued", "note": "soft time limit", "error": 1}
-    except (OperationalError, InterfaceError) as error:  # the database went away: not the body's fault
-        return {"state": "queued", "note": f"{type(error).__name__}: {error}", "delay": 0.5}
+        return None
     except Exception as error:
-        log.exception("%s run %s failed", job.name, run.id)
-        return {"state": "queued", "note": f"{type(error).__name__}: {error}", "error": 1, "delay": 1.0}
-    return {"state": "done"}
+        outcome = outcome_of(error)
+        if outcome.error:
+            log.exception("%s run %s failed", job.name, run.id)
+        elif not isinstance(error, Retry):
+            log.error("%s run %s: %s", job.name, run.id, outcome.note)
+        return outcome
+    return DONE
 
 
 def _claim(job: declare.Job, client_id: int, run_id: int) -> Run | str:
     """Take the lock, then count the start; committed before the body runs."""
-    known: dict[str, Any] = {"id": run_id, "client": client_id, "now": clock(), "most": settings.JOB_MAX_STARTS}
+    most = settings.JOB_MAX_STARTS
+    known: dict[str, Any] = {
+        "id": run_id, "client": client_id, "now": clock(), "most": most,
+        "words": f"Begun {most} times without getting further, so it is left alone. Last: ",
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_unlock_all()")  # a lock leaked by the last run would block its key for ever
         cursor.execute("SELECT lock_key, state FROM core_taskrun WHERE id = %(id)s AND client_id = %(client)s", known)
@@ -157,7 +153,7 @@ def _claim(job: declare.Job, client_id: int, run_id: int) -> Run | str:
             return "unknown"
         if row[1] not in ("queued", "running"):
             return "nothing to do"
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [row[0]])
+        cursor.execute(LOCK, {"key": row[0], "id": run_id})
         if not cursor.fetchone()[0]:
             return _busy(job, known)
         cursor.execute(CLAIM, known)
@@ -165,7 +161,7 @@ def _claim(job: declare.Job, client_id: int, run_id: int) -> Run | str:
         if row is None:
             return "nothing to do"
         if row[0] == "quarantined":
-            log.error("%s run %s quarantined after %s starts without an end", job.name, run_id, settings.JOB_MAX_STARTS)
+            log.error("%s run %s quarantined after %s starts without progress", job.name, run_id, most)
             return "quarantined"
         progress = json.loads(row[4]) if isinstance(row[4], str) else row[4]
         return Run(id=run_id, client_id=client_id, account_id=row[1], attempt=row[2], slot=row[3], progress=progress)
@@ -182,11 +178,11 @@ def _busy(job: declare.Job, known: dict[str, Any]) -> str:
     return "busy"
 
 
-def _end(job: declare.Job, run: Run, state: str, note: str = "", error: int = 0, delay: float = 0.0) -> str:
+def _end(job: declare.Job, run: Run, outcome: Outcome) -> str:
     """Record the end, fenced; an error beyond the allowed retries is final."""
     known: dict[str, Any] = {
-        "state": state, "note": note[:500], "error": error, "delay": delay, "most": job.retries, "now": clock(),
-        "id": run.id, "client": run.client_id, "attempt": run.attempt,
+        "state": outcome.state, "note": outcome.note[:500], "error": outcome.error, "delay": outcome.delay,
+        "most": job.retries, "now": clock(), "id": run.id, "client": run.client_id, "attempt": run.attempt,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(END, known)

@@ -71,6 +71,8 @@ def test_a_run_ends_once_and_a_second_message_does_nothing(acting: Client) -> No
 def test_errors_are_counted_and_end_in_failed(acting: Client) -> None:
     run = run_of("test.fails")
     assert execute(run) == "queued"
+    assert execute(run) == "nothing to do"  # a second message does not shorten the wait
+    TaskRun.objects.update(not_before=None)
     assert execute(run) == "failed"
     run.refresh_from_db()
     assert (run.errors, run.note) == (2, "ValueError: this job fails")
@@ -87,6 +89,9 @@ def test_three_starts_without_an_end_are_quarantined(acting: Client) -> None:
     run = run_of("test.steps")
     TaskRun.objects.filter(pk=run.pk).update(starts=settings.JOB_MAX_STARTS, state="running")
     assert execute(run) == "quarantined"
+    run.refresh_from_db()
+    assert (run.starts, run.attempt) == (settings.JOB_MAX_STARTS, 0)
+    assert run.note.startswith("Begun 3 times without getting further")
     assert Threshold.objects.filter(code__startswith="test.").count() == 0
 
 
