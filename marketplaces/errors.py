@@ -42,6 +42,11 @@ class Throttled(Later):
 
 
 @dataclass
+class Down(Later):
+    """The marketplace gave no answer several times in a row, so we have not asked. Nothing was sent."""
+
+
+@dataclass
 class Unavailable(BorderError):
     """No answer, half an answer or a server error: another try may heal it."""
 

@@ -19,8 +19,9 @@ import requests
 import urllib3
 
 from marketplaces import transport
-from marketplaces.errors import BorderError, Malformed, Refused, Throttled, Unauthorized, Unavailable
-from marketplaces.port import Answer, Limit
+from marketplaces.breaker import Breaker, Leave
+from marketplaces.errors import BorderError, Down, Malformed, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.port import Answer, Limit, Priority
 from marketplaces.throttle import Limiter
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -146,6 +147,8 @@ class HttpClient:
         hosts: base URLs that may be called.
         limits: operation → rate as the connector declares it; an operation without one is not limited.
         limiter: the budget shared with other workers.
+        breaker: knows which hosts do not answer just now; None = every host is asked.
+        priority: the class of these calls where the budget is scarce.
         secrets: values that must never show up in an error.
         deadline: the whole request may take so long [seconds], however slowly the answer drips.
         patience: longest time to wait for the budget [seconds]; beyond it `Throttled` says when to come back.
@@ -160,6 +163,8 @@ class HttpClient:
         hosts: Iterable[str],
         limits: Mapping[str, Limit],
         limiter: Limiter,
+        breaker: Breaker | None = None,
+        priority: Priority = Priority.REALTIME,
         secrets: Iterable[str] = (),
         deadline: float = 60.0,
         patience: float = 20.0,
@@ -170,7 +175,7 @@ class HttpClient:
         self.account = account
         self.calls: Counter[str] = Counter()
         self._allowed = Allowed(hosts)
-        self._limits, self._limiter = limits, limiter
+        self._limits, self._limiter, self._breaker, self._priority = limits, limiter, breaker, priority
         self._secrets = {x for x in secrets if len(x) >= 6}
         self._deadline, self._patience, self._most = deadline, patience, most
         self._sleep, self._clock = sleep, clock
@@ -197,23 +202,50 @@ class HttpClient:
 
         Raises:
             Throttled, Unauthorized, Refused, Unavailable: by status, or because nothing complete came.
+            Down: the host has not answered for some time; nothing was sent.
             Malformed: the body is longer than allowed or does not unpack.
         """
         self._allowed.check(url, operation)
+        host = urlsplit(url).netloc
+        leave = self._ask_leave(host, operation)
         limit = self._limits.get(operation) if throttled else None
         if limit:
             self._wait_for_budget(operation, limit)
         self.calls[operation] += 1
-        status, answered, body = self._exchange(method, url, operation, headers, params, json, data)
-        if limit:
-            self._learn(operation, limit, answered)
-        if status < 300:
-            return Answer(status=status, headers=answered, body=body)
-        raise self._error(operation, status, answered, body, limit)
+        try:
+            status, answered, body = self._exchange(method, url, operation, headers, params, json, data)
+            if limit:
+                self._learn(operation, limit, answered)
+            if status >= 300:
+                raise self._error(operation, status, answered, body, limit)
+        except BorderError as error:
+            self._tell(host, leave, error)
+            raise
+        self._tell(host, leave)
+        return Answer(status=status, headers=answered, body=body)
+
+    def _ask_leave(self, host: str, operation: str) -> Leave:
+        leave = self._breaker.ask(self.account, host) if self._breaker else Leave()
+        if leave.wait > 0:
+            after = timedelta(seconds=leave.wait)
+            told = (
+                f"{host} does not answer; we ask again at {self._clock() + after:%H:%M:%S} UTC. Last time: {leave.why}"
+            )
+            raise Down(told, operation, after=after)
+        return leave
+
+    def _tell(self, host: str, leave: Leave, error: BorderError | None = None) -> None:
+        """Tell the breaker how it went; whoever refuses us is there."""
+        if self._breaker is None:
+            return
+        if isinstance(error, Unavailable):
+            self._breaker.failed(self.account, host, error.message)
+        else:
+            self._breaker.answered(self.account, host, leave)
 
     def _wait_for_budget(self, operation: str, limit: Limit) -> None:
         waited = 0.0
-        while (wait := self._limiter.acquire(self.account, operation, limit)) > 0:
+        while (wait := self._limiter.acquire(self.account, operation, limit, self._priority, waited)) > 0:
             if waited + wait > self._patience:
                 raise Throttled("Our share of calls is used up for now.", operation, after=timedelta(seconds=wait))
             self._sleep(wait)

@@ -9,6 +9,7 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from enum import StrEnum
 from importlib import resources
 from typing import Any, Protocol
 
@@ -203,6 +204,19 @@ class Reports:
     discover: Callable[[Any, Window, str], tuple[list[ReportFound], str]] | None = None
 
 
+class Priority(StrEnum):
+    """Who goes first where calls are scarce, the most urgent first."""
+
+    REALTIME = "realtime"
+    """Orders and events, and whatever a person waits for."""
+    PUSH = "push"
+    """Stock, prices, shipments."""
+    MONEY = "money"
+    """Settlements, transactions, payouts."""
+    BULK = "bulk"
+    """Catalogue, snapshots."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """One stream of facts of a marketplace: how to fetch it, how to read it, and what the provider allows.
@@ -216,6 +230,7 @@ class Flow:
         lag: stay this far behind now. history: how far back the provider answers at all.
         snapshot: True when an answer is the whole state of now, not changes in a window.
         pii_paths: JSON paths (`a.b[].c`) that hold personal data; blanked when the raw document is purged.
+        priority: the class of its calls; None = as its name says, see `PRIORITY_OF_FLOW`.
     """
 
     translate: Callable[[RawPage], Iterator[Translated]]
@@ -230,6 +245,7 @@ class Flow:
     fetch: Callable[[Any, Window, str], RawPage] | None = None
     reports: Reports | None = None
     pii_paths: tuple[str, ...] = ()
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +301,10 @@ class Connector:
         """What this marketplace can be told, by name."""
         return {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Push)}
 
+    def priority_of(self, flow: str) -> Priority:
+        """The class of a flow's calls. Raises: KeyError: this marketplace has no such flow."""
+        return self.flows[flow].priority or PRIORITY_OF_FLOW.get(flow, Priority.BULK)
+
     def reference(self, name: str) -> list[dict[str, str]]:
         """Rows of one of the connector's data files; empty when it ships none."""
         file = resources.files(self.package) / f"{name}.csv"
@@ -299,4 +319,12 @@ RECORD_OF_FLOW: Mapping[str, type] = {
     "settlements": SettlementRecord,
     "transactions": TransactionRecord,
     "payouts": PayoutRecord,
+}
+
+PRIORITY_OF_FLOW: Mapping[str, Priority] = {
+    "orders": Priority.REALTIME,
+    "settlements": Priority.MONEY,
+    "transactions": Priority.MONEY,
+    "payouts": Priority.MONEY,
+    "offers": Priority.BULK,
 }

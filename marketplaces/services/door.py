@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 
 from django.conf import settings
 from django.utils.timezone import now as wall_clock
@@ -11,11 +10,11 @@ from django.utils.timezone import now as wall_clock
 from domventas.core.errors import DomventasError
 from marketplaces.errors import Unauthorized
 from marketplaces.http import HttpClient
-from marketplaces.models import Account, AccountSite, Credential
-from marketplaces.port import Connector, Credentials, Door, SiteSpec
+from marketplaces.models import Account, AccountSite, Credential, Stream
+from marketplaces.port import Connector, Credentials, Door, Priority, SiteSpec
 from marketplaces.registry import connectors
 from marketplaces.services.tokens import StoredTokens
-from marketplaces.throttle import Limiter, LocalLimiter, RedisLimiter
+from marketplaces.shared import breaker, budget_key, limiter
 
 
 class NoSuchMarketplace(DomventasError):
@@ -32,8 +31,11 @@ def connector_of(account: Account) -> Connector:
     return connector
 
 
-def open_door(account: Account, *, now: datetime) -> Door:
+def open_door(account: Account, *, now: datetime, priority: Priority = Priority.REALTIME) -> Door:
     """Everything a connector needs to open a session for an account. No request is sent yet.
+
+    Args:
+        priority: the class of the calls; without one somebody waits for them.
 
     The door's clock starts at `now` and goes on with the wall clock, so that windows and token lives agree.
 
@@ -51,11 +53,15 @@ def open_door(account: Account, *, now: datetime) -> Door:
     def clock() -> datetime:
         return now + (wall_clock() - started)
 
+    if not _was_called(account):
+        limiter().welcome(budget_key(account))
     http = HttpClient(
-        account=f"{account.client_id}:{account.pk}",
+        account=budget_key(account),
         hosts=hosts.values(),
         limits=connector.limits,
         limiter=limiter(),
+        breaker=breaker(),
+        priority=priority,
         secrets=secrets.values(),
         clock=clock,
     )
@@ -68,6 +74,12 @@ def open_door(account: Account, *, now: datetime) -> Door:
         tokens=StoredTokens(credential, hide=http.hide),
         clock=clock,
     )
+
+
+def _was_called(account: Account) -> bool:
+    """Whether a reading of this account has ever come to an end, good or bad."""
+    ended = Stream.objects.filter(account=account).exclude(last_success_at=None, last_error_at=None)
+    return ended.exists()
 
 
 def sites_of(account: Account, connector: Connector) -> tuple[SiteSpec, ...]:
@@ -88,9 +100,3 @@ def hosts_of(account: Account, sites: tuple[SiteSpec, ...]) -> dict[str, str]:
         else:
             hosts |= site.hosts
     return hosts
-
-
-@lru_cache(maxsize=1)
-def limiter() -> Limiter:
-    """The budget of calls all workers share; inside one process only where there is no Redis."""
-    return RedisLimiter(settings.REDIS_URL) if settings.REDIS_URL else LocalLimiter()

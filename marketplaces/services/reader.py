@@ -74,7 +74,8 @@ class Reader:
     def session(self) -> Any:
         """The connector's session, opened when it is first needed: an idle stream signs in nowhere."""
         if self._session is None:
-            self._session = self.connector.open(open_door(self.account, now=self.now))
+            priority = self.connector.priority_of(self.stream.flow)
+            self._session = self.connector.open(open_door(self.account, now=self.now, priority=priority))
         return self._session
 
     def plan(self) -> list[Span]:

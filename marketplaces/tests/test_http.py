@@ -15,7 +15,7 @@ from pytest_httpserver import HTTPServer
 
 from marketplaces.errors import BorderError, Malformed, Refused, Throttled, Unauthorized, Unavailable
 from marketplaces.http import Allowed, HttpClient, gunzip, strict_json
-from marketplaces.port import Limit
+from marketplaces.port import Limit, Priority
 from marketplaces.throttle import LocalLimiter
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -351,3 +351,18 @@ def test_too_many_requests_closes_the_budget_for_everybody(httpserver: HTTPServe
     with pytest.raises(Throttled):
         get(other, httpserver.url_for("/"))
     assert other.calls == {}
+
+
+def test_a_call_is_counted_in_the_class_of_its_flow(httpserver: HTTPServer, make: Make) -> None:
+    httpserver.expect_request("/").respond_with_data("")
+    shared, limits = LocalLimiter(), {"op": Limit(rate=0.001, burst=10)}
+    bulk = make(limits=limits, limiter=shared, priority=Priority.BULK, patience=1)
+    for _ in range(4):
+        get(bulk, httpserver.url_for("/"))
+    with pytest.raises(Throttled):
+        get(bulk, httpserver.url_for("/"))
+    orders = make(limits=limits, limiter=shared, patience=1)
+    for _ in range(5):
+        get(orders, httpserver.url_for("/"))
+    with pytest.raises(Throttled):
+        get(orders, httpserver.url_for("/"))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
-from marketplaces.port import Limit
-from marketplaces.throttle import Limiter, LocalLimiter, RedisLimiter
+from marketplaces.port import Limit, Priority
+from marketplaces.throttle import Limiter, LocalLimiter, SharedLimiter
 
 LIMIT = Limit(rate=1.0, burst=5)
 
@@ -19,11 +21,19 @@ LIMIT = Limit(rate=1.0, burst=5)
 def limiter(request: pytest.FixtureRequest) -> Limiter:
     if request.param == "local":
         return LocalLimiter()
-    return RedisLimiter(os.environ["REDIS_URL"], prefix=f"test-{uuid.uuid4()}")
+    return shared()
 
 
-def test_a_fresh_bucket_grants_its_burst_and_then_says_how_long_to_wait(limiter: Limiter) -> None:
-    assert [limiter.acquire("a", "op", LIMIT) for _ in range(5)] == [0.0] * 5
+def shared() -> SharedLimiter:
+    """A budget of its own in the real Valkey, with accounts that have never been called."""
+    made = SharedLimiter(os.environ["REDIS_URL"], prefix=f"test-{uuid.uuid4()}")
+    for account in ("a", "b"):
+        made.welcome(account)
+    return made
+
+
+def test_a_fresh_bucket_grants_all_but_one_of_its_burst_and_then_says_how_long_to_wait(limiter: Limiter) -> None:
+    assert [limiter.acquire("a", "op", LIMIT) for _ in range(4)] == [0.0] * 4
     assert 0.5 < limiter.acquire("a", "op", LIMIT) <= 1.0
 
 
@@ -63,7 +73,7 @@ def test_workers_together_never_get_more_than_the_budget(limiter: Limiter) -> No
 
     with ThreadPoolExecutor(8) as workers:
         list(workers.map(ask, range(200)))
-    assert granted[0] == 20
+    assert granted[0] == 19
 
 
 def test_a_local_bucket_refills_with_time() -> None:
@@ -73,3 +83,109 @@ def test_a_local_bucket_refills_with_time() -> None:
         limiter.acquire("a", "op", LIMIT)
     now[0] = 2.0
     assert [limiter.acquire("a", "op", LIMIT) for _ in range(3)] == [0.0, 0.0, 1.0]
+
+
+# ── who goes first ──────────────────────────────────────────────────────────────────────────────────────────────────
+SLOW = Limit(rate=0.001, burst=20)
+
+
+def granted(limiter: Limiter, limit: Limit, priority: Priority, asked: int) -> int:
+    return sum(limiter.acquire("a", "op", limit, priority) == 0 for _ in range(asked))
+
+
+def test_each_class_leaves_a_reserve_to_those_above_it(limiter: Limiter) -> None:
+    taken = [granted(limiter, SLOW, kind, 30) for kind in reversed(Priority)]
+    assert taken == [9, 3, 3, 4]  # of 19: bulk down to half the burst, money to 7, push to 4, orders to nothing
+
+
+def test_a_bucket_for_one_call_serves_every_class(limiter: Limiter) -> None:
+    assert limiter.acquire("a", "op", Limit(rate=0.001, burst=1), Priority.BULK) == 0.0
+
+
+@pytest.mark.parametrize("limit", [Limit(rate=200.0, burst=10), Limit(rate=40.0, burst=1)])
+def test_a_saturated_class_above_never_starves_those_below(limit: Limit) -> None:
+    limiter, counts = shared(), dict.fromkeys(Priority, 0)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        for kind in (Priority.REALTIME, Priority.REALTIME, *Priority):
+            counts[kind] += limiter.acquire("a", "op", limit, kind) == 0.0
+    total = sum(counts.values())
+    assert total >= 0.9 * 1.5 * limit.rate
+    assert counts[Priority.REALTIME] > 0.5 * total
+    assert all(counts[kind] >= 0.07 * total for kind in Priority), counts
+
+
+def test_bulk_alone_gets_the_whole_rate(limiter: Limiter) -> None:
+    limit, count, until = Limit(rate=100.0, burst=10), 0, time.monotonic() + 1.0
+    while time.monotonic() < until:
+        count += limiter.acquire("a", "op", limit, Priority.BULK) == 0.0
+    assert 90 <= count <= 110
+
+
+def test_orders_hardly_wait_while_bulk_takes_all_it_can_get() -> None:
+    limiter, limit, waits = shared(), Limit(rate=50.0, burst=20), []
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        limiter.acquire("a", "op", limit, Priority.BULK)
+        if len(waits) < 20 * (1.5 - (until - time.monotonic())):
+            waits.append(limiter.acquire("a", "op", limit, Priority.REALTIME))
+    assert len(waits) >= 25
+    assert sorted(waits)[len(waits) * 95 // 100] <= 0.02
+
+
+# ── what is known and what is lost ──────────────────────────────────────────────────────────────────────────────────
+def test_after_a_loss_of_valkey_no_bucket_begins_with_its_burst() -> None:
+    limiter = shared()
+    assert granted(limiter, SLOW, Priority.REALTIME, 30) == 19
+    limiter._client.delete(*limiter._client.keys(f"{limiter._prefix}*"))
+    assert granted(limiter, SLOW, Priority.REALTIME, 30) == 1  # the one we keep in hand
+    fast = Limit(rate=100.0, burst=20)
+    assert limiter.acquire("a", "other", fast) == 0.0
+    time.sleep(0.1)
+    assert 5 <= granted(limiter, fast, Priority.REALTIME, 30) <= 15
+
+
+def test_without_valkey_each_process_spends_a_small_share() -> None:
+    limiter = SharedLimiter("unix:///nowhere/valkey.sock")
+    fast = Limit(rate=100.0, burst=20)
+    assert limiter.acquire("a", "op", fast) > 0
+    limiter.learn("a", "op", fast, 200.0)
+    until, count = time.monotonic() + 0.5, 0
+    while time.monotonic() < until:
+        count += limiter.acquire("a", "op", fast) == 0.0
+    assert 7 <= count <= 11  # a tenth of 200 calls per second
+    assert limiter.close("a", "op", fast, 3.0) == 3.0
+    assert limiter.levels({("a", "op"): fast}) is None
+
+
+def test_a_refused_call_lowers_the_rate_and_calls_that_go_well_restore_it() -> None:
+    limiter, limit = shared(), Limit(rate=100.0, burst=5)
+
+    def rate() -> float:
+        return limiter.levels({("a", "op"): limit})[("a", "op")].rate
+
+    limiter.acquire("a", "op", limit)
+    for _ in range(3):  # three workers hear of the same refusal
+        limiter.close("a", "op", limit, 0.01)
+    assert rate() == pytest.approx(90.0)
+    limiter.learn("a", "op", limit, 100.0)
+    assert rate() == pytest.approx(90.0)
+    until = time.monotonic() + 5
+    while rate() < 100 and time.monotonic() < until:
+        limiter.acquire("a", "op", limit)
+    assert rate() == pytest.approx(100.0)
+
+
+def test_how_a_budget_stands_can_be_read() -> None:
+    limiter, limit = shared(), Limit(rate=0.001, burst=5)
+    untouched = limiter.levels({("a", "op"): limit})[("a", "op")]
+    assert (untouched.tokens, untouched.closed_until, untouched.wait_p95()) == (4.0, None, None)
+    for waited in (0.0, 0.0, 3.0):
+        limiter.acquire("a", "op", limit, Priority.REALTIME, waited)
+    level = limiter.levels({("a", "op"): limit})[("a", "op")]
+    assert (level.rate, level.burst) == (0.001, 5)
+    assert level.tokens == pytest.approx(1.0, abs=0.01)
+    assert (level.wait_p95(), level.wait_p95(Priority.BULK)) == (3.0, None)
+    limiter.close("a", "op", limit, 30.0)
+    closed = limiter.levels({("a", "op"): limit})[("a", "op")].closed_until
+    assert 28 < (closed - datetime.now(UTC)).total_seconds() <= 30.5

@@ -1,0 +1,187 @@
+"""The breaker: it opens after failures in a row, lets one probe through per interval, and closes when one succeeds."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from marketplaces.breaker import Breaker, Gate
+from marketplaces.errors import BorderError, Down, Refused, Throttled, Unavailable
+from marketplaces.http import HttpClient
+from marketplaces.throttle import LocalLimiter
+
+URL = os.environ["REDIS_URL"]
+INTERVAL = 0.3
+
+
+@pytest.fixture
+def breaker() -> Breaker:
+    return Breaker(URL, most=3, interval=INTERVAL, prefix=f"test-{uuid.uuid4()}")
+
+
+def state(breaker: Breaker, host: str = "h"):
+    return next((x for x in breaker.states(["a"])["a"] if x.host == host), None)
+
+
+def fail(breaker: Breaker, times: int, host: str = "h") -> None:
+    for _ in range(times):
+        breaker.failed("a", host, "Out of order.")
+
+
+def eventually(check: Callable[[], object], seconds: float = 5.0) -> object:
+    until = time.monotonic() + seconds
+    while not (found := check()) and time.monotonic() < until:
+        time.sleep(0.01)
+    return found
+
+
+def test_it_opens_after_failures_in_a_row_and_only_for_that_host_and_account(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    assert breaker.ask("a", "h").wait == 0
+    fail(breaker, 1)
+    leave = breaker.ask("a", "h")
+    assert (0 < leave.wait <= INTERVAL, leave.why) == (True, "Out of order.")
+    assert breaker.ask("a", "other").wait == 0
+    assert breaker.ask("b", "h").wait == 0
+    found = state(breaker)
+    assert (found.gate, found.failures, found.why) == (Gate.OPEN, 3, "Out of order.")
+    assert found.since < found.until
+
+
+def test_an_answer_in_between_begins_the_count_anew(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    breaker.answered("a", "h", breaker.ask("a", "h"))
+    fail(breaker, 2)
+    assert breaker.ask("a", "h").wait == 0
+
+
+def test_while_open_one_probe_per_interval_goes_out_whoever_asks(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    started, until = time.monotonic(), time.monotonic() + 4.5 * INTERVAL
+
+    def worker(_: int) -> int:
+        probes = 0
+        while time.monotonic() < until:
+            if breaker.ask("a", "h").wait == 0:
+                probes += 1
+                breaker.failed("a", "h", "Still out of order.")
+        return probes
+
+    with ThreadPoolExecutor(8) as workers:
+        probes = sum(workers.map(worker, range(8)))
+    assert 3 <= probes <= (time.monotonic() - started) / INTERVAL
+
+
+def test_a_probe_that_is_answered_closes_it(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    assert eventually(lambda: state(breaker).gate == Gate.HALF_OPEN)
+    probe = breaker.ask("a", "h")
+    assert probe.wait == 0
+    assert breaker.ask("a", "h").wait > 0
+    assert state(breaker).gate == Gate.HALF_OPEN
+    breaker.answered("a", "h", probe)
+    assert breaker.ask("a", "h").wait == 0
+    assert state(breaker) is None
+
+
+def test_an_answer_asked_for_before_the_outage_closes_nothing(breaker: Breaker) -> None:
+    early = breaker.ask("a", "h")
+    fail(breaker, 3)
+    breaker.answered("a", "h", early)
+    assert breaker.ask("a", "h").wait > 0
+
+
+def test_without_valkey_it_holds_nothing_back() -> None:
+    away = Breaker("unix:///nowhere/valkey.sock")
+    for _ in range(9):
+        away.failed("a", "h", "Out of order.")
+    assert away.ask("a", "h").wait == 0
+    assert away.states(["a"]) is None
+
+
+# ── through the client ──────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def client(httpserver: HTTPServer, breaker: Breaker) -> HttpClient:
+    return HttpClient(
+        account="a", hosts=[httpserver.url_for("")], limits={}, limiter=LocalLimiter(), breaker=breaker, deadline=5.0
+    )
+
+
+def ask(client: HttpClient, httpserver: HTTPServer) -> object:
+    try:
+        return client.request("GET", httpserver.url_for("/"), operation="op").status
+    except BorderError as error:
+        return error
+
+
+@pytest.mark.parametrize(("status", "opens"), [(503, True), (500, True), (429, False), (404, False), (401, False)])
+def test_only_a_marketplace_out_of_order_opens_it(
+    httpserver: HTTPServer, client: HttpClient, status: int, opens: bool
+) -> None:
+    httpserver.expect_request("/").respond_with_data("", status=status, headers={"Retry-After": "0"})
+    found = [ask(client, httpserver) for _ in range(5)]
+    assert [type(x) is Down for x in found] == [False] * 3 + [opens] * 2
+    assert len(httpserver.log) == (3 if opens else 5)
+
+
+def test_an_outage_costs_one_call_per_interval_and_ends_with_the_first_answer(
+    httpserver: HTTPServer, client: HttpClient
+) -> None:
+    healed: list[bool] = []
+    httpserver.expect_request("/").respond_with_handler(
+        lambda request: Response("ok" if healed else "", 200 if healed else 503)
+    )
+    for _ in range(3):
+        assert isinstance(ask(client, httpserver), Unavailable)
+    opened = time.monotonic()
+    while time.monotonic() < opened + 3.5 * INTERVAL:
+        ask(client, httpserver)
+    assert 2 <= len(httpserver.log) - 3 <= 3
+    healed.append(True)
+    mended = time.monotonic()
+    assert eventually(lambda: ask(client, httpserver) == 200)
+    assert time.monotonic() - mended <= 1.5 * INTERVAL
+    assert [ask(client, httpserver) for _ in range(3)] == [200] * 3
+
+
+def test_what_it_says_names_the_host_the_time_and_the_reason(httpserver: HTTPServer, client: HttpClient) -> None:
+    httpserver.expect_request("/").respond_with_data("", status=503)
+    for _ in range(3):
+        ask(client, httpserver)
+    told = ask(client, httpserver)
+    assert isinstance(told, Down)
+    assert not isinstance(told, Throttled | Refused | Unavailable)
+    assert told.message.startswith(f"{httpserver.host}:{httpserver.port} does not answer; we ask again at ")
+    assert told.message.endswith("UTC. Last time: The marketplace is out of order just now.")
+    assert 0 < told.after.total_seconds() <= INTERVAL
+
+
+def test_a_dead_port_opens_it_too(breaker: Breaker) -> None:
+    client = HttpClient(account="a", hosts=["http://127.0.0.1:9"], limits={}, limiter=LocalLimiter(), breaker=breaker)
+    kinds = []
+    for _ in range(5):
+        with pytest.raises(BorderError) as caught:
+            client.request("GET", "http://127.0.0.1:9/", operation="op")
+        kinds.append(type(caught.value))
+    assert kinds == [Unavailable] * 3 + [Down] * 2
+
+
+def test_the_request_reaches_the_server_only_with_leave(httpserver: HTTPServer, client: HttpClient) -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request)
+        return Response("", 503)
+
+    httpserver.expect_request("/").respond_with_handler(answer)
+    for _ in range(20):
+        ask(client, httpserver)
+    assert len(seen) == 3
+    assert client.calls["op"] == 3
