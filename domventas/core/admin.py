@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from domventas.core.columns import Column, readable
-from domventas.core.models import AuditEntry, Client, Membership, TaskRun, Threshold, User
+from domventas.core.models import AuditEntry, CalendarDay, Client, Membership, TaskRun, Threshold, User
 
 M = TypeVar("M", bound=models.Model)
 
@@ -151,6 +151,8 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
                 "marketplaces.view_quarantined",
             ),
             (_("Task runs"), "admin:core_taskrun_changelist", "schedule", "core.view_taskrun"),
+            (_("Limits"), "admin:core_threshold_changelist", "tune", "core.view_threshold"),
+            (_("Calendar"), "admin:core_calendarday_changelist", "event_busy", "core.view_calendarday"),
             (_("Audit"), "admin:core_auditentry_changelist", "history", "core.view_auditentry"),
         ],
     ),
@@ -211,3 +213,12 @@ class ThresholdAdmin(HouseAdmin):
 
     list_display = ("code", "scope_kind", "scope_ref", "value")
     search_fields = ("code",)
+
+
+@admin.register(CalendarDay)
+class CalendarDayAdmin(HouseAdmin):
+    """Days on which a client works otherwise than the country's calendar says."""
+
+    list_display = ("day", "country", "is_worked", "note")
+    list_filter = ("country", "is_worked")
+    date_hierarchy = "day"

@@ -110,6 +110,7 @@ APPS: Final[dict[str, Area]] = {
 MODELS: Final[dict[str, Area]] = {
     "core.membership": A.PEOPLE,
     "core.threshold": A.LIMITS,
+    "core.calendarday": A.LIMITS,
     "core.auditentry": A.AUDIT,
     "core.taskrun": A.SYNC,
     "core.proposal": A.LIMITS,

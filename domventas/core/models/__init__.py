@@ -5,12 +5,13 @@ from __future__ import annotations
 from domventas.core.models.audit import AuditEntry
 from domventas.core.models.base import ClientModel
 from domventas.core.models.jobs import Dispatch, Firing, TaskRun
-from domventas.core.models.limits import Threshold
+from domventas.core.models.limits import CalendarDay, Threshold
 from domventas.core.models.people import Client, Membership, User, UserManager
 from domventas.core.models.routes import Route
 
 __all__ = [
     "AuditEntry",
+    "CalendarDay",
     "Client",
     "ClientModel",
     "Dispatch",

@@ -31,3 +31,28 @@ class Threshold(ClientModel):
 
     def __str__(self) -> str:
         return f"{self.code} = {self.value:f}"
+
+
+class CalendarDay(ClientModel):
+    """One day on which a client works although others do not, or does not although others do, in one country."""
+
+    audited = True
+
+    country = models.CharField(_("country"), max_length=2, help_text=_("two letters, as in DE"))
+    day = models.DateField(_("day"))
+    is_worked = models.BooleanField(_("worked"), default=False)
+    note = models.CharField(_("why"), max_length=120, blank=True)
+
+    class Meta(ClientModel.Meta):
+        ordering = ["-day", "country"]
+        verbose_name = _("calendar day")
+        verbose_name_plural = _("calendar days")
+        constraints = [
+            models.UniqueConstraint(fields=["client", "country", "day"], name="core_calendarday_country_day_uniq"),
+            models.CheckConstraint(
+                condition=models.Q(country__regex="^[A-Z]{2}$"), name="core_calendarday_country_check"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.country} {self.day}"
