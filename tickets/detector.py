@@ -38,6 +38,7 @@ class Seen:
         ticket_key: findings with one key share one ticket (a cause at a site with a rate).
         amount: one-off money at stake [currency], signed as seen by us; None when it is not about an amount.
         impact_day: contribution lost per day [the client's base currency]; None = derived from `amount` ÷ 30.
+        severity: at least this one, where waiting costs more than the amount tells (a penalty, an account's standing).
         confidence: 0.3–1, how sure the sample makes us.
         happened_at: when it happened; what is older than the claim window is counted as expired, not as work.
     """
@@ -57,6 +58,7 @@ class Seen:
     currency: str = ""
     impact_day: Decimal | None = None
     confidence: Decimal = Decimal(1)
+    severity: str = ""
     deadline_at: datetime | None = None
     happened_at: datetime | None = None
     suppressed_by: str = ""
@@ -82,6 +84,8 @@ class Detector:
         inputs: flows it judges by; accounts where one of them is stale neither open nor close anything.
         limits: code → default; the client overrides them as thresholds.
         open_after / close_after: runs in a row before a ticket opens / before a finding counts as gone.
+        takes_position: the first run on an account writes a starting position instead of opening tickets; False for
+            what is only ever about now.
     """
 
     name: str
@@ -93,3 +97,4 @@ class Detector:
     limits: Mapping[str, Decimal] = field(default_factory=dict)
     open_after: int = 1
     close_after: int = 2
+    takes_position: bool = True

@@ -85,6 +85,7 @@ class Finding(ClientModel):
     amount = AmountField(_("money at stake, one-off"), null=True)
     currency = CurrencyField(_("currency"), blank=True)
     impact_day = AmountField(_("contribution per day [base currency]"), null=True)
+    severity_floor = models.CharField(_("at least"), max_length=2, blank=True)
     deadline_at = models.DateTimeField(_("deadline"), null=True, blank=True)
     happened_at = models.DateTimeField(_("happened at"), null=True, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WATCHED)

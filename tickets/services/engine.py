@@ -26,7 +26,8 @@ WORSE = Decimal("1.2")
 
 COLUMNS = (
     "type", "check_code", "fingerprint", "group_key", "account", "brand_id", "level", "title", "cause", "action",
-    "refs", "facts", "amount", "currency", "impact_day", "deadline_at", "happened_at", "state", "streak",
+    "refs", "facts", "amount", "currency", "impact_day", "severity_floor", "deadline_at", "happened_at", "state",
+    "streak",
     "healthy_streak", "first_seen_at", "last_seen_at",
 )  # fmt: skip
 
@@ -58,7 +59,7 @@ def run(detector: Detector, *, now: datetime) -> Outcome:
     seen = _seen(detector, now=now, leave_out=stale)
     before = {finding.fingerprint: finding for finding in Finding.objects.filter(type=detector.name)}
     started = set(StartingPosition.objects.filter(type=detector.name).values_list("account_id", flat=True))
-    starting = {pk for pk in accounts if pk not in started and pk not in stale}
+    starting = {pk for pk in accounts if detector.takes_position and pk not in started and pk not in stale}
     base = impact.Base.load(now=now)
 
     outcome = Outcome(found=len(seen), stale=sorted(accounts[pk].code for pk in stale if pk in accounts))
@@ -109,7 +110,7 @@ def _next_row(
     return (
         detector.name, item.check, item.fingerprint, item.ticket_key, item.account_id, item.brand_id, item.level.value,
         item.title[:300], item.cause[:300], item.action[:300], dict(item.refs), dict(item.facts), amount,
-        currency, per_day, item.deadline_at, item.happened_at, state, streak, 0,
+        currency, per_day, item.severity, item.deadline_at, item.happened_at, state, streak, 0,
         was.first_seen_at if was is not None and alive else now, now,
     )  # fmt: skip
 

@@ -53,6 +53,11 @@ class Bundle:
         return min(known) if known else None
 
     @property
+    def floor(self) -> str:
+        """The gravest severity that one of them asks for; "" for none."""
+        return min((x.severity_floor for x in self.findings if x.severity_floor), default="")
+
+    @property
     def amounts(self) -> dict[str, str]:
         sums: dict[str, Decimal] = defaultdict(Decimal)
         for finding in self.findings:
@@ -177,7 +182,7 @@ def _fill(ticket: Ticket, bundle: Bundle, base: Base, now: datetime) -> bool:
         "amounts": bundle.amounts,
         "impact_day": bundle.per_day,
         "deadline_at": bundle.deadline,
-        "severity": base.severity(bundle.per_day, bundle.deadline),
+        "severity": base.severity(bundle.per_day, bundle.deadline, at_least=bundle.floor),
     }
     if ticket.state == Ticket.State.RESOLVED or _awake(ticket, now):
         values |= {"state": Ticket.State.OPEN, "resolution": "", "resolved_at": None, "snoozed_until": None}

@@ -47,13 +47,16 @@ class Base:
         converted = self.book.convert(abs(amount), currency, self.currency)
         return to_cents(converted.amount / ONE_OFF_DAYS, self.currency) if converted else None
 
-    def severity(self, per_day: Decimal | None, deadline_at: datetime | None) -> str:
+    def severity(self, per_day: Decimal | None, deadline_at: datetime | None, *, at_least: str = "") -> str:
         """S1–S4 by contribution per day × urgency; a deadline within a day counts thrice, within three days twice."""
+        return min(self._by_money(per_day, deadline_at), at_least or Ticket.Severity.S4)
+
+    def _by_money(self, per_day: Decimal | None, deadline_at: datetime | None) -> str:
         score = (per_day or Decimal(0)) * self._urgency(deadline_at)
         for code, severity in (("severity.s1", "S1"), ("severity.s2", "S2"), ("severity.s3", "S3")):
             if score >= self.cuts[code]:
                 return severity
-        return Ticket.Severity.S4
+        return str(Ticket.Severity.S4)
 
     def _urgency(self, deadline_at: datetime | None) -> int:
         if deadline_at is None:
