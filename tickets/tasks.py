@@ -28,3 +28,15 @@ def detect_payments(run: Run) -> None:
 def detect_data_completeness(run: Run) -> None:
     """Unknown offers that were sold or settled, hourly."""
     run_job("detect.data_completeness")
+
+
+@scheduled("detect.unshipped", "*/10 * * * *", queue="realtime", soft=300, freshness=timedelta(minutes=30))
+def detect_unshipped(run: Run) -> None:
+    """Waves that will not be done in time, and orders outside the flow."""
+    run_job("detect.unshipped")
+
+
+@scheduled("detect.technical", "3-59/15 * * * *", queue="realtime", soft=300, freshness=timedelta(minutes=45))
+def detect_technical(run: Run) -> None:
+    """What does not run, arrive or get through, by account and flow."""
+    run_job("detect.technical")

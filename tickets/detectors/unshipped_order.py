@@ -1,0 +1,145 @@
+"""Unshipped orders: one ticket per wave that will not be done in time, and one for each order outside the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import time, timedelta
+from decimal import Decimal
+from typing import Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from domventas.core.calendars import Calendar
+from orders.selectors import unshipped
+from orders.selectors.unshipped import Odds, Waiting, Wave
+from tickets.detector import Category, Detector, Look, Seen
+
+NOTHING: Final = Decimal(0)
+#: A late order costs the account's standing, whatever it is worth: that is why waves have a severity of their own.
+SEVERITY: Final = {Odds.FINE: "", Odds.SLOW: "S2", Odds.LOST: "S1"}
+
+
+def find(look: Look) -> Iterator[Seen]:
+    """Each waiting order once: in its wave, or by itself when it is held, late, or not accepted in time."""
+    until = look.now + timedelta(hours=float(look.limits["horizon_hours"]))
+    rows = unshipped.waiting(until=until)
+    opens, closes = (time(min(int(look.limits[name]), 23)) for name in ("opens", "closes"))
+    calendars = unshipped.calendars(((row.zone, row.country) for row in rows), opens=opens, closes=closes)
+    flowing: list[Waiting] = []
+    for row in rows:
+        calendar = calendars[row.zone, row.country]
+        if row.status == "to_accept":
+            yield from _accept(row, calendar, look)
+        elif row.ship_by is None:
+            continue  # nobody promised anything yet
+        elif row.ship_by < look.now:
+            yield _late(row, calendar, look)
+        elif row.hold:
+            yield _held(row, calendar, look)
+        else:
+            flowing.append(row)
+    for wave in unshipped.waves(flowing, calendars, now=look.now):
+        yield from _wave(wave)
+
+
+def _wave(wave: Wave) -> Iterator[Seen]:
+    """The orders of a wave: all of one ticket, which is information until it is a problem."""
+    first, count = wave.orders[0], len(wave.orders)
+    title = _("%(count)d orders to ship by %(day)s, %(site)s") % {
+        "count": count,
+        "day": wave.day.isoformat(),
+        "site": first.site,
+    }
+    cause, action = _wave_words(wave)
+    for row in wave.orders:
+        yield _seen(
+            row, "wave", _("To ship: %(order)s") % {"order": row.ref}, cause, action,
+            key=f"wave:{first.account}:{first.site}:{wave.day}", ticket_title=title,
+            impact_day=NOTHING if wave.odds is Odds.FINE else None, severity=SEVERITY[wave.odds],
+            facts={"left in the wave": count, "working hours left": f"{wave.left:.1f}"},
+        )  # fmt: skip
+
+
+def _wave_words(wave: Wave) -> tuple[str, str]:
+    if wave.pace.usual is None:
+        return _("Normal work; there is no pace yet to judge by."), _("Pack and confirm.")
+    told = {"pace": f"{wave.pace.usual:.1f}", "hours": f"{wave.left:.1f}", "days": wave.pace.days}
+    if wave.odds is Odds.FINE:
+        return _("Normal work: %(pace)s orders an hour, %(hours)s working hours left.") % told, _("Pack and confirm.")
+    done = wave.pace.best if wave.odds is Odds.LOST else wave.pace.usual
+    missed = len(wave.orders) - int((done or NOTHING) * wave.left)
+    cause = _("At %(pace)s orders an hour (the last %(days)d such days) the %(hours)s working hours left are too few.")
+    if wave.odds is Odds.LOST:
+        cause = _("Even at the best pace of the last %(days)d such days the %(hours)s working hours left are too few.")
+    action = _("Put more hands on it, or choose the %(count)d that will be late and tell the buyers.")
+    return cause % told, action % {"count": max(missed, 1)}
+
+
+def _late(row: Waiting, calendar: Calendar, look: Look) -> Seen:
+    """Past its ship-by: every further day costs the account's health."""
+    assert row.ship_by is not None  # noqa: S101 - only such come here
+    hours = calendar.working_time(row.ship_by, look.now).total_seconds() / 3600
+    cause = _("Its ship-by passed %(hours).0f working hours ago.") % {"hours": hours}
+    if row.hold:
+        cause = _("Held (%(hold)s), and its ship-by has passed.") % {"hold": row.hold}
+    action = _("Ship it now and confirm, or cancel it before the marketplace does.")
+    return _seen(row, "late", _("Late: %(order)s") % {"order": row.ref}, cause, action, severity="S2")
+
+
+def _held(row: Waiting, calendar: Calendar, look: Look) -> Seen:
+    """Must not go yet, while its clock runs; the offer nobody knows has a ticket of its own."""
+    assert row.ship_by is not None  # noqa: S101 - only such come here
+    left = calendar.working_time(look.now, row.ship_by)
+    soon = left < timedelta(hours=float(look.limits["held_hours"]))
+    return _seen(
+        row, "held", _("Held: %(order)s") % {"order": row.ref},
+        _("On hold (%(hold)s) with %(hours).0f working hours left.")
+        % {"hold": row.hold, "hours": left.total_seconds() / 3600},
+        _("Map the offer; the order is released by itself."),
+        severity="S2" if soon else "", suppressed_by="missing_product_data" if row.hold == "unmapped" else "",
+    )  # fmt: skip
+
+
+def _accept(row: Waiting, calendar: Calendar, look: Look) -> Iterator[Seen]:
+    """An order the marketplace will refuse by itself unless we accept it: told at half of its window."""
+    waited = calendar.working_time(row.ordered_at, look.now)
+    window = timedelta(hours=float(look.limits["accept_hours"]))
+    if waited * 2 >= window:
+        over = waited >= window
+        yield _seen(
+            row, "accept", _("To accept: %(order)s") % {"order": row.ref},
+            _("Waits for our acceptance for %(hours).0f working hours.") % {"hours": waited.total_seconds() / 3600},
+            _("Accept or refuse it in the seller portal; unanswered it is refused."),
+            severity="S1" if over else "S2",
+        )  # fmt: skip
+
+
+def _seen(
+    row: Waiting, check: str, title: str, cause: str, action: str, *, key: str = "", ticket_title: str = "",
+    impact_day: Decimal | None = None, severity: str = "", suppressed_by: str = "",
+    facts: dict[str, object] | None = None,
+) -> Seen:  # fmt: skip
+    return Seen(
+        check=check, fingerprint=f"{row.account}:{row.ref}", ticket_key=key or f"{check}:{row.account}:{row.ref}",
+        title=title, ticket_title=ticket_title or title, cause=cause, action=action, account_id=row.account_id,
+        channel=row.channel, amount=row.value, currency=row.currency if row.value is not None else "",
+        impact_day=impact_day, severity=severity, deadline_at=row.ship_by, happened_at=row.ordered_at,
+        suppressed_by=suppressed_by, refs={"order": row.ref, "order_id": row.order_id},
+        facts={"site": row.site, "status": row.status, **(facts or {})},
+    )  # fmt: skip
+
+
+unshipped_order = Detector(
+    name="unshipped_order",
+    label=gettext_lazy("Unshipped orders"),
+    category=Category.ORDERS,
+    job="detect.unshipped",
+    inputs=("orders",),
+    limits={
+        "horizon_hours": Decimal(48), "held_hours": Decimal(10), "accept_hours": Decimal(10), "opens": Decimal(8),
+        "closes": Decimal(18),
+    },
+    find=find,
+    close_after=1,
+)  # fmt: skip
