@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from domventas.core.columns import Column, readable
-from domventas.core.models import AuditEntry, CalendarDay, Client, Membership, TaskRun, Threshold, User
+from domventas.core.models import CalendarDay, Client, Membership, TaskRun, Threshold, User
 
 M = TypeVar("M", bound=models.Model)
 
@@ -191,14 +191,6 @@ class OperatorAdmin(Unlogged, ModelAdmin):
     """Clients and people, for the platform operator."""
 
 
-@admin.register(AuditEntry)
-class AuditAdmin(FactsAdmin):
-    """Who changed what."""
-
-    list_display = ("at", "actor", "table", "row")
-    list_filter = ("table",)
-
-
 @admin.register(TaskRun)
 class TaskRunAdmin(FactsAdmin):
     """What ran, what waits, what was quarantined."""
@@ -222,3 +214,6 @@ class CalendarDayAdmin(HouseAdmin):
     list_display = ("day", "country", "is_worked", "note")
     list_filter = ("country", "is_worked")
     date_hierarchy = "day"
+
+
+from domventas.core import audit_admin  # noqa: E402, F401 - its pages stand on the classes above

@@ -74,7 +74,8 @@ class ActiveClient:
         """A member is sent to a client; the platform's pages, the API and operators without a client go on without."""
         path = request.path_info
         if not mine or path.startswith((*PLATFORM, "/api/")):
-            return self.get_response(request)
+            with tenancy.known_as(request.user.email, request.id):
+                return self.get_response(request)
         if request.method not in SAFE:
             return _conflict(request)
         wish = request.GET.get("client") or request.session.get("client")

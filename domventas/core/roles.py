@@ -112,6 +112,7 @@ MODELS: Final[dict[str, Area]] = {
     "core.threshold": A.LIMITS,
     "core.calendarday": A.LIMITS,
     "core.auditentry": A.AUDIT,
+    "core.auditseal": A.AUDIT,
     "core.taskrun": A.SYNC,
     "core.proposal": A.LIMITS,
     "core.importbatch": A.SYNC,

@@ -63,6 +63,7 @@ class Acting:
 
 
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
+_person: ContextVar[tuple[str, str]] = ContextVar("person", default=("", ""))
 
 
 def current_or_none() -> Acting | None:
@@ -105,6 +106,18 @@ def acting_for(
     )
     with resume(acting):
         yield acting
+
+
+@contextmanager
+def known_as(actor: str, request: str = "") -> Iterator[None]:
+    """Let the audit know who changes rows while no client is chosen: the platform's own pages and commands."""
+    token = _person.set((actor, request))
+    try:
+        sync_all()
+        yield
+    finally:
+        _person.reset(token)
+        sync_all()
 
 
 @contextmanager
@@ -151,7 +164,7 @@ def sync(connection: BaseDatabaseWrapper) -> None:
     if raw is None or raw.closed or raw.info.transaction_status == TransactionStatus.INERROR:
         return  # not open: connecting puts it. Aborted: the rollback brings back what was before.
     acting = _acting.get()
-    values = (",".join(map(str, acting.clients)), acting.actor, acting.request) if acting else ("", "", "")
+    values = (",".join(map(str, acting.clients)), acting.actor, acting.request) if acting else ("", *_person.get())
     # Not the transaction status: the driver sends BEGIN late, so it is still idle at the top of an atomic block.
     local = not raw.autocommit
     try:

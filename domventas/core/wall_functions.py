@@ -45,15 +45,17 @@ DECLARE
   today date := (now() AT TIME ZONE 'UTC')::date;
 BEGIN
   FOR i IN 0 .. TG_NARGS - 1 LOOP
+    CONTINUE WHEN TG_ARGV[i] LIKE 'only %';  -- tells sync_walls what the trigger's condition is
     old_row := core_fingerprint(old_row, TG_ARGV[i]);
     new_row := core_fingerprint(new_row, TG_ARGV[i]);
   END LOOP;
   PERFORM core_make_partition('core_auditentry', today);
-  INSERT INTO core_auditentry (client_id, day, "table", "row", before, after, actor, request)
+  INSERT INTO core_auditentry (client_id, day, "table", "row", before, after, actor, request, salt)
   VALUES ((coalesce(new_row, old_row) ->> 'client_id')::bigint, today, TG_TABLE_NAME,
           (coalesce(new_row, old_row) ->> 'id')::bigint, old_row, new_row,
           coalesce(current_setting('domventas.actor', true), ''),
-          coalesce(current_setting('domventas.request', true), ''));
+          coalesce(current_setting('domventas.request', true), ''),
+          replace(gen_random_uuid()::text, '-', ''));
   RETURN NULL;
 END
 """,
@@ -139,8 +141,47 @@ END
 """,
 )  # fmt: skip
 
+# Takes values out of one entry of the acting client. `marks` are the hashes that keep the seals whole; who passes wrong
+# ones breaks the chain, and the entry about it is written in any case, so nothing goes unseen.
+REDACT_AUDIT: Final = _Function(
+    "core_redact_audit", "entry bigint, on_day date, fields text[], marks jsonb, why text", "boolean", "ops", "app",
+    """
+DECLARE
+  mine bigint := substring(current_setting('domventas.clients', true) FROM '^[0-9]+$')::bigint;
+  today date := (now() AT TIME ZONE 'UTC')::date;
+  line core_auditentry;
+  place text[];
+BEGIN
+  IF mine IS NULL THEN
+    RAISE EXCEPTION 'acting for exactly one client is needed';
+  END IF;
+  SELECT * INTO line FROM core_auditentry WHERE id = entry AND day = on_day AND client_id = mine FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  FOR i IN 1 .. cardinality(fields) LOOP
+    place := ARRAY[substr(fields[i], strpos(fields[i], '.') + 1)];
+    IF fields[i] LIKE 'before.%' THEN
+      line.before := jsonb_set(line.before, place, '"‹erased›"', false);
+    ELSE
+      line.after := jsonb_set(line.after, place, '"‹erased›"', false);
+    END IF;
+  END LOOP;
+  UPDATE core_auditentry SET before = line.before, after = line.after, salt = '', redaction = marks
+    WHERE id = entry AND day = on_day AND client_id = mine;
+  PERFORM core_make_partition('core_auditentry', today);
+  INSERT INTO core_auditentry (client_id, day, "table", "row", after, actor, request, salt)
+  VALUES (mine, today, 'core_auditentry', entry, jsonb_build_object('erased', to_jsonb(fields), 'reason', why),
+          coalesce(current_setting('domventas.actor', true), ''),
+          coalesce(current_setting('domventas.request', true), ''),
+          replace(gen_random_uuid()::text, '-', ''));
+  RETURN true;
+END
+""",
+)  # fmt: skip
+
 #: In the order of their making: the audit calls the others.
-FUNCTIONS: Final = (MAKE_PARTITION, DROP_PARTITION, ANALYZE, FINGERPRINT, AUDIT)
+FUNCTIONS: Final = (MAKE_PARTITION, DROP_PARTITION, ANALYZE, FINGERPRINT, AUDIT, REDACT_AUDIT)
 
 
 def differences(cursor: CursorWrapper) -> Iterator[str]:

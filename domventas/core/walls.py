@@ -124,23 +124,27 @@ def _references(have: _Catalog) -> Iterator[str]:
 
 
 def _triggers(have: _Catalog) -> Iterator[str]:
-    """The audit triggers, with the names of the columns that hold secrets as their arguments."""
+    """The audit triggers; their arguments name the columns that hold secrets, and what they are limited to."""
     for model in apps.get_models():
         table = model._meta.db_table
-        wanted = bool(getattr(model, "audited", False))
+        audited: bool | tuple[str, ...] = getattr(model, "audited", False)
         if table not in have.tables:
             continue
-        secrets = [str(f.column) for f in model._meta.local_fields if getattr(f, "encrypted", False)]
-        arguments = ", ".join(f"'{column}'" for column in secrets)
+        given = [str(f.column) for f in model._meta.local_fields if getattr(f, "encrypted", False)]
+        differs = "OLD.* IS DISTINCT FROM NEW.*"
+        if isinstance(audited, tuple):
+            given.append(f"only {' '.join(audited)}")  # kept with the trigger, so that another list is noticed
+            differs = " OR ".join(f'OLD."{column}" IS DISTINCT FROM NEW."{column}"' for column in audited)
+        arguments = ", ".join(f"'{one}'" for one in given)
         for name, event, when in (
             ("audit_write", "INSERT OR DELETE", ""),
-            ("audit_update", "UPDATE", "WHEN (OLD.* IS DISTINCT FROM NEW.*)"),
+            ("audit_update", "UPDATE", f"WHEN ({differs})"),
         ):
             has = have.triggers.get((table, name))
-            if has is not None and (not wanted or has != ",".join(secrets)):
+            if has is not None and (not audited or has != ",".join(given)):
                 yield f'DROP TRIGGER {name} ON "{table}"'
                 has = None
-            if wanted and has is None:
+            if audited and has is None:
                 yield (
                     f'CREATE TRIGGER {name} AFTER {event} ON "{table}" FOR EACH ROW {when} '
                     f"EXECUTE FUNCTION core_audit({arguments})"

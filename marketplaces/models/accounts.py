@@ -42,6 +42,8 @@ class Account(ClientModel):
         PAUSED = "paused", _("paused")
         BROKEN = "broken", _("sign-in refused")
 
+    audited = True
+
     code = models.SlugField(_("code"), max_length=60)
     name = models.CharField(_("name"), max_length=100)
     channel = models.CharField(_("channel"), max_length=40)
@@ -69,6 +71,8 @@ class Account(ClientModel):
 
 class AccountSite(ClientModel):
     """A site this account sells on."""
+
+    audited = True
 
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="account_sites")
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")

@@ -14,6 +14,7 @@ from marketplaces.models.accounts import Account
 class Stream(ClientModel):
     """One flow of one account: its switch, its cursor with the fence, and the time it covers completely."""
 
+    audited = ("is_paused",)
     volatile = True
 
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="streams")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domventas.core.models.audit import AuditEntry
+from domventas.core.models.audit import AuditEntry, AuditSeal
 from domventas.core.models.base import ClientModel
 from domventas.core.models.jobs import Dispatch, Firing, TaskRun
 from domventas.core.models.limits import CalendarDay, Threshold
@@ -11,6 +11,7 @@ from domventas.core.models.routes import Route
 
 __all__ = [
     "AuditEntry",
+    "AuditSeal",
     "CalendarDay",
     "Client",
     "ClientModel",

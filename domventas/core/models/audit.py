@@ -1,18 +1,22 @@
-"""Who changed what: written by the database itself, so that no way of writing goes around it."""
+"""Who changed what: written by the database itself, so that no way of writing goes around it; sealed every minute."""
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from domventas.core.fields import EncryptedTextField
 from domventas.core.models.base import ClientModel
 
 
 class AuditEntry(ClientModel):
     """One change of one row: before, after, by whom, in which request. Secrets appear as fingerprints only.
 
-    The application may read it, never write it; rows come from the trigger `core_audit` alone.
+    The application may read it, never write it; rows come from the trigger `core_audit` alone. Values of a person who
+    was erased are taken out by `core_redact_audit`, which leaves their hashes in `redaction` and writes an entry
+    about it, so that the seals still hold (see core.audit).
     """
 
     app_may = "SELECT"
@@ -27,6 +31,8 @@ class AuditEntry(ClientModel):
     after = models.JSONField(_("after"), null=True)
     actor = models.CharField(_("by"), max_length=254)
     request = models.CharField(_("request"), max_length=64)
+    salt = models.CharField(_("salt"), max_length=32, default="")
+    redaction = models.JSONField(_("hashes of what was erased"), null=True)
 
     class Meta(ClientModel.Meta):
         ordering = ["-id"]
@@ -35,7 +41,40 @@ class AuditEntry(ClientModel):
         indexes = [
             models.Index(fields=["client", "table", "row"], name="core_auditentry_table_row_idx"),
             models.Index(fields=["client", "-at"], name="core_auditentry_at_idx"),
+            models.Index(fields=["client", "request"], name="core_auditentry_request_idx"),
         ]
 
     def __str__(self) -> str:
         return f"{self.table} #{self.row}"
+
+
+class AuditSeal(ClientModel):
+    """All audit entries of the client up to `last_id`, closed for good: nobody changes one without breaking it.
+
+    The digest runs over the entries' marks and the seal before it, so the seals are a chain. `stamp` is the digest
+    encrypted with the client's key: whoever may write the database but does not hold the key ring cannot forge it.
+    `horizon_id` and `horizon_xact` tell the next seal how far it may go (see core.audit.seals).
+    """
+
+    app_may = "SELECT, INSERT"
+    volatile = True
+
+    number = models.BigIntegerField(_("number"))
+    first_id = models.BigIntegerField(_("after entry"))
+    last_id = models.BigIntegerField(_("up to entry"))
+    count = models.PositiveIntegerField(_("entries"))
+    marks = ArrayField(models.TextField(), verbose_name=_("marks of the entries"), default=list)
+    digest = models.CharField(_("digest"), max_length=64)
+    stamp = EncryptedTextField(_("stamp"))
+    horizon_id = models.BigIntegerField(_("highest entry given out"))
+    horizon_xact = models.BigIntegerField(_("transactions begun"))
+    sealed_at = models.DateTimeField(_("sealed at"))
+
+    class Meta(ClientModel.Meta):
+        ordering = ["-number"]
+        verbose_name = _("seal of the audit")
+        verbose_name_plural = _("seals of the audit")
+        constraints = [models.UniqueConstraint(fields=["client", "number"], name="auditseal_client_number_uniq")]
+
+    def __str__(self) -> str:
+        return f"{self.number}"

@@ -15,7 +15,8 @@ class ClientModel(models.Model):
     """A row that belongs to exactly one client and is invisible to the others.
 
     Marks, read by sync_walls and the canonical dump:
-        audited: each change is written to AuditEntry by the database itself.
+        audited: each change is written to AuditEntry by the database itself; names of columns = only changes of
+            those, for rows that also keep where the machine stands.
         app_may: what the application's role may do to the table; facts that only grow say "SELECT, INSERT".
         brand_path: way to the brand ("sku__product__brand"); members limited to brands see only those.
         volatile: True = the table is left out of the canonical dump; names = these columns are.
@@ -34,7 +35,7 @@ class ClientModel(models.Model):
     )
     objects: ClassVar[ClientManager[Self]] = ClientManager()
 
-    audited: ClassVar[bool] = False
+    audited: ClassVar[bool | tuple[str, ...]] = False
     app_may: ClassVar[str] = "SELECT, INSERT, UPDATE, DELETE"
     brand_path: ClassVar[str] = ""
     volatile: ClassVar[bool | tuple[str, ...]] = False

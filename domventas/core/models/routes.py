@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -10,6 +12,8 @@ from domventas.core.models.people import Client
 
 class Route(models.Model):
     """From something the world sends (webhook path, queue, upload folder) to its client and account. No secrets."""
+
+    audited: ClassVar[bool] = True
 
     class Kind(models.TextChoices):
         WEBHOOK = "webhook", _("webhook")

@@ -1,0 +1,16 @@
+"""Scheduled work of the kernel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils.timezone import now as clock
+
+from domventas.core.audit import seals
+from domventas.core.jobs import Run, scheduled
+
+
+@scheduled("platform.audit.seal", "* * * * *", queue="reports", soft=50, freshness=timedelta(minutes=15))
+def seal_audit(run: Run) -> None:
+    """Closes the audit entries of the last minute, so that whoever changes one is found out."""
+    seals.seal(now=clock())
