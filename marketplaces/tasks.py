@@ -7,7 +7,6 @@ from functools import partial
 
 from django.utils.timezone import now as clock
 
-from domventas.core.errors import DomventasError
 from domventas.core.jobs import Run, Scope, scheduled
 from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
@@ -16,24 +15,16 @@ from marketplaces.services import gaps, raw, schedule, streams
 from marketplaces.services.pull import pull_stream
 
 
-class ReadingFailed(DomventasError):
-    """A reading failed in a way that another try may heal."""
-
-    message = "A marketplace could not be read."
-
-
 def _scope(flow: str) -> Scope:
     return Scope(name=flow, members=schedule.members, rows=partial(schedule.rows, flow), names=schedule.names)
 
 
 def _pull(run: Run, flow: str) -> None:
-    """Read one flow of the run's account; a stream that has to wait comes back by itself."""
+    """Read one flow of the run's account; a stream that has to wait comes back by itself, by `services.retries`."""
     account = Account.objects.get(pk=run.account_id)
-    result = pull_stream(account, flow, now=clock(), step=run.step)
-    if result.state == "waiting" and result.error and result.retry_after is not None:
+    result = pull_stream(account, flow, now=clock(), due_only=True, step=run.step)
+    if result.error and result.retry_after is not None:
         raise Retry(result.retry_after.total_seconds(), note=result.error)
-    if result.state == "failed" and result.error_kind in streams.MAY_HEAL:
-        raise ReadingFailed(result.error)
 
 
 @scheduled("orders.pull.{channel}", "*/5 * * * *", soft=900, retries=3, needs="orders", scope=_scope("orders"))
@@ -81,7 +72,7 @@ def poll_reports(run: Run) -> None:
     account = Account.objects.get(pk=run.account_id)
     for name, flow in connectors[account.channel].flows.items():
         if flow.reports is not None:
-            pull_stream(account, name, now=clock(), start=False, step=run.step)
+            pull_stream(account, name, now=clock(), start=False, due_only=True, step=run.step)
 
 
 @scheduled("ingest.gap_scan", "7 * * * *", soft=600, freshness=timedelta(hours=3))

@@ -31,6 +31,7 @@ class Stream(ClientModel):
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     last_error_kind = models.CharField(_("kind of error"), max_length=40, blank=True)
     failures = models.PositiveIntegerField(_("failures since the last success"), default=0)
+    not_before = models.DateTimeField(_("left alone until"), null=True, blank=True)
 
     class Meta(ClientModel.Meta):
         verbose_name = _("stream")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from domventas.core import tenancy
 from domventas.core.errors import Refused
 from marketplaces.errors import BorderError
-from marketplaces.models import Account, AccountSite, Credential, Site
+from marketplaces.models import Account, AccountSite, Credential, Site, Stream
 from marketplaces.port import Checked, Connector
 from marketplaces.registry import connectors
 from marketplaces.services import streams
@@ -136,6 +136,7 @@ def pause(account: Account, *, why: str = "") -> None:
 def resume(account: Account) -> None:
     """Read the account again; what was missed meanwhile is a gap and will be asked for."""
     _set_status(account, Account.Status.ACTIVE, "")
+    Stream.objects.filter(account=account).update(not_before=None)
 
 
 def _set_status(account: Account, status: Account.Status, note: str) -> None:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from domventas.core.jobs import AWAY
 from domventas.core.jobs.runner import Superseded
-from marketplaces.errors import Malformed, NotReady, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.errors import BorderError, Later
 from marketplaces.models import Account
 from marketplaces.services import streams
 from marketplaces.services.claims import Busy, claim
@@ -35,6 +35,7 @@ def pull_stream(
     since: datetime | None = None,
     start: bool = True,
     hurry: bool = False,
+    due_only: bool = False,
     step: Step = transaction.atomic,
     sleep: Callable[[float], None] = time.sleep,
     told: Callable[[str], None] = lambda text: None,
@@ -45,6 +46,7 @@ def pull_stream(
         since: read again from here on, whether it counts as read or not.
         start: begin new reports; without it only those under way are asked for.
         hurry: ask for every report under way, also those that are not due yet.
+        due_only: leave a stream alone that was told to wait and has not waited long enough.
         step: opens the transaction of a page; a job puts its own.
         told: hears about each page, in words.
 
@@ -56,6 +58,9 @@ def pull_stream(
     stream = next((x for x in streams.ensure(account) if x.flow == flow_name), None)
     if stream is None or stream.is_paused or account.status != Account.Status.ACTIVE:
         result.state = "off"
+        return result
+    if due_only and stream.not_before is not None and stream.not_before > now:
+        result.state = "held"
         return result
     try:
         with claim(stream, now=now) as held:
@@ -81,16 +86,14 @@ def _read(reader: Reader) -> None:
             reader.read_windows()
     except (Superseded, SoftTimeLimitExceeded, *AWAY):
         raise
-    except (Throttled, NotReady) as error:
-        result.error_kind = streams.kind_of(error)
-        result.state, result.retry_after = "waiting", error.after
-        result.error = streams.failed(reader.account, reader.held, error, now=reader.now)
     except Exception as error:
-        if not isinstance(error, Refused | Unavailable | Malformed | Unauthorized):
+        if not isinstance(error, BorderError):
             log.exception("%s %s failed", reader.account.code, reader.stream.flow)
-        result.state, result.error_kind = "failed", streams.kind_of(error)
-        result.error = streams.failed(reader.account, reader.held, error, now=reader.now)
-        reader.close_log(error=result.error)
+        failure = streams.failed(reader.account, reader.held, error, now=reader.now)
+        result.state = "waiting" if isinstance(error, Later) else "failed"
+        result.error, result.error_kind, result.retry_after = failure.words, failure.kind, failure.wait
+        if result.state == "failed":
+            reader.close_log(error=result.error)
     else:
         if result.state == "done":
             streams.succeeded(reader.held, complete_until=reader.complete_until(), now=reader.now)

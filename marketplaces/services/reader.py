@@ -29,7 +29,9 @@ class Pulled:
     Attributes:
         windows: spans of time read completely.
         gaps: holes found in what counted as read, days that lost rows included.
-        state: `done`, `waiting` (come back after `retry_after`), `busy`, `off` or `failed` (see `error`).
+        state: `done`, `waiting` (come back after `retry_after`), `held` (somebody was told to come back later), `busy`,
+            `off` or `failed` (see `error`).
+        retry_after: None after a failure that another try would not heal.
     """
 
     account: str

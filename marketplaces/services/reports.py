@@ -8,11 +8,11 @@ from typing import Final
 from django.db import connection
 from django.db.models import QuerySet
 
-from marketplaces.errors import BorderError, Malformed, NotReady, Throttled, Unauthorized
+from marketplaces.errors import BorderError, Later, Malformed, Unauthorized
 from marketplaces.models import ReportJob
 from marketplaces.port import ReportFound, Reports
 from marketplaces.records import Rejected
-from marketplaces.services import quarantine, windows
+from marketplaces.services import quarantine, retries, windows
 from marketplaces.services.claims import Span
 from marketplaces.services.reader import Reader
 
@@ -53,7 +53,7 @@ def read_reports(reader: Reader) -> None:
     for job in due if reader.hurry else due.filter(next_poll_at__lte=reader.now):
         try:
             _advance(reader, reports, job)
-        except (Throttled, NotReady, Unauthorized):
+        except (Later, Unauthorized):
             raise
         except BorderError as error:
             _stumble(reader, job, error)
@@ -209,12 +209,13 @@ def _cover(reader: Reader, job: ReportJob) -> None:
 
 
 def _stumble(reader: Reader, job: ReportJob, error: BorderError) -> None:
-    """Note what a report met; one that cannot be read is given up at once, its bytes are in the archive."""
+    """Note what a report met; what another try would not heal is given up at once, its bytes are in the archive."""
     job.refresh_from_db()
     job.attempts += 1
     job.message = str(error)[:500]
-    job.next_poll_at = reader.now + min(FIRST_LOOK * 2 ** min(job.attempts, 10), LONGEST_LOOK)
-    if isinstance(error, Malformed) or job.attempts >= TRIES:
+    wait = retries.wait(error, failures=job.attempts)
+    job.next_poll_at = reader.now + (wait or LONGEST_LOOK)
+    if wait is None or job.attempts >= TRIES:
         job.status, job.ended_at = Status.FAILED, reader.now
         refused = Rejected(path="report", reason=error.message, excerpt=b"", external_id=job.report_ref)
         quarantine.put(reader.stream, [refused], raw_id=job.raw_id, now=reader.now)

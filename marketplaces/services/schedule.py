@@ -45,6 +45,7 @@ def names() -> dict[int, str]:
 
 
 def run_now(stream: Stream, *, now: datetime) -> TaskRun:
-    """Ask for one reading of a stream outside the timetable."""
+    """Ask for one reading of a stream outside the timetable, also if it was told to wait."""
+    Stream.objects.filter(pk=stream.pk).update(not_before=None)
     row = f"{JOBS[stream.flow]}.{stream.account.channel}"
     return firing.enqueue(row, account_id=stream.account_id, now=now)

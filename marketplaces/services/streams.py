@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
 
 from domventas.core.errors import DomventasError
-from marketplaces.errors import BorderError, Throttled, Unauthorized
-from marketplaces.models import Account, ReportJob, Stream, SyncWindow
+from marketplaces.errors import BorderError
+from marketplaces.models import Account, Credential, ReportJob, Stream, SyncWindow
 from marketplaces.registry import connectors
+from marketplaces.services import retries
 from marketplaces.services.claims import Claim, claim
 
-#: The kind of errors that are not the marketplace's.
-OWN_FAULT: Final = "own"
 #: How long the log of windows is kept.
 LOG_KEPT: Final = timedelta(days=90)
-#: Kinds of errors that another try may heal.
-MAY_HEAL: Final = frozenset({"unavailable", OWN_FAULT})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a reading met: in words, its kind, and how long the stream is left alone (None = until its next turn)."""
+
+    words: str
+    kind: str
+    wait: timedelta | None
 
 
 def ensure(account: Account) -> list[Stream]:
@@ -38,7 +45,7 @@ def pause(streams: list[Stream]) -> int:
 
 def resume(streams: list[Stream]) -> int:
     """Read these streams again; what was missed meanwhile is a gap and will be asked for."""
-    return Stream.objects.filter(pk__in=[stream.pk for stream in streams]).update(is_paused=False)
+    return Stream.objects.filter(pk__in=[stream.pk for stream in streams]).update(is_paused=False, not_before=None)
 
 
 def succeeded(claim: Claim, *, complete_until: datetime | None, now: datetime) -> None:
@@ -46,32 +53,40 @@ def succeeded(claim: Claim, *, complete_until: datetime | None, now: datetime) -
     _tell(
         claim,
         "last_success_at = %(now)s, complete_until = coalesce(%(complete)s, complete_until), failures = 0,"
-        " last_error = '', last_error_kind = ''",
+        " last_error = '', last_error_kind = '', not_before = NULL",
         {"now": now, "complete": complete_until},
     )
 
 
-def failed(account: Account, claim: Claim, error: Exception, *, now: datetime) -> str:
-    """Keep what went wrong, in words, and return them. A refused sign-in stops the whole account.
+def failed(account: Account, claim: Claim, error: Exception, *, now: datetime) -> Failure:
+    """Keep what went wrong, in words, and how long the stream is left alone. A refused sign-in stops the account.
 
-    Being asked to slow down is no failure.
+    Being asked to wait is no failure.
     """
-    words, kind = in_words(error), kind_of(error)
-    counts = not isinstance(error, Throttled)
+    words, kind = in_words(error), retries.kind_of(error)
+    more = int(retries.counts(error))
+    failures = Stream.objects.values_list("failures", flat=True).get(pk=claim.stream_id) + more
+    wait = retries.wait(error, failures=failures)
     _tell(
         claim,
-        "last_error = %(words)s, last_error_kind = %(kind)s, last_error_at = %(now)s, failures = failures + %(more)s",
-        {"words": words, "kind": kind, "now": now, "more": int(counts)},
+        "last_error = %(words)s, last_error_kind = %(kind)s, last_error_at = %(now)s, failures = %(failures)s,"
+        " not_before = %(not_before)s",
+        {"words": words, "kind": kind, "now": now, "failures": failures, "not_before": now + wait if wait else None},
     )
-    if isinstance(error, Unauthorized):
-        Account.objects.filter(pk=account.pk).update(status=Account.Status.BROKEN, status_note=words[:300])
+    if retries.rule_of(error).then == retries.Then.STOP_ACCOUNT:
+        sign_in_refused(account, words, now=now)
+    return Failure(words, kind, wait)
+
+
+def sign_in_refused(account: Account, words: str, *, now: datetime) -> None:
+    """Stop an account whose sign-in was refused, until people have renewed the consent or the secrets.
+
+    Does nothing if the secrets were replaced after `now`, the moment the refused work began.
+    """
+    newer = Credential.objects.filter(account=account, set_at__gt=now)
+    stopped = Account.objects.filter(pk=account.pk).exclude(pk__in=newer.values("account_id"))
+    if stopped.update(status=Account.Status.BROKEN, status_note=words[:300]):
         account.status, account.status_note = Account.Status.BROKEN, words[:300]
-    return words
-
-
-def kind_of(error: Exception) -> str:
-    """`throttled`, `unavailable`, `unauthorized`, `refused`, `malformed`, `notready` or `own`."""
-    return type(error).__name__.lower() if isinstance(error, BorderError) else OWN_FAULT
 
 
 def reread(stream: Stream, *, since: datetime, now: datetime) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized
+from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized, Unavailable
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols.reading import iso, part, rows, text
 from marketplaces.protocols.sign_in import with_token
@@ -60,8 +60,17 @@ class AmazonSession:
         return with_token(self.door, _TOKEN_NAME, self._sign_in, send)
 
     def fetch_document(self, url: str) -> Answer:
-        """Get a report's bytes. Its address is signed already; our token must not travel there."""
-        return self.door.http.request("GET", url, operation="reports.download", throttled=False)
+        """Get a report's bytes. Its address is signed already; our token must not travel there.
+
+        Raises:
+            Unavailable: the address has run out; the next try gets a new one.
+        """
+        try:
+            return self.door.http.request("GET", url, operation="reports.download", throttled=False)
+        except Unauthorized as error:
+            raise Unavailable(
+                "The address of the report has run out.", operation="reports.download", status=error.status
+            ) from None
 
     def _headers(self, token: str) -> dict[str, str]:
         moment = self.door.clock().strftime("%Y%m%dT%H%M%SZ")
