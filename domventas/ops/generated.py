@@ -10,6 +10,7 @@ from django.conf import settings
 
 from domventas.core.jobs import declare
 from marketplaces.registry import connectors
+from marketplaces.services.retries import MEANS, OWN_FAULT, RULES, Then
 from tickets.registry import DETECTORS
 
 HEAD: Final = "<!-- Made by `manage.py docs`; change the code instead. -->\n\n"
@@ -59,10 +60,28 @@ def marketplaces() -> str:
     return "".join(parts)
 
 
+def retries() -> str:
+    """What follows from each kind of error at the border."""
+    rows = []
+    for error, rule in RULES.items():
+        name, what = (error.__name__.lower(), _first_line(error)) if error else (OWN_FAULT, "A fault of our own.")
+        counts = "no" if rule.then == Then.AS_TOLD else "yes"
+        rows.append(f"| {name} | {what} | {rule.then} | {counts} | {rule.pull} | {rule.report} | {rule.push} |")
+    kinds = [f"- **{then}**: {MEANS[then]}" for then in Then]
+    head = (
+        "# Errors at the border and what follows\n\n"
+        "The table is `marketplaces/services/retries.py`; readings, reports and pushes go by it.\n\n"
+        "| kind | what happened | then | counts as failure | a reading | a report | a push |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
+    return HEAD + head + "\n".join(rows) + "\n\n" + "\n".join(kinds) + "\n"
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/timetable.md": timetable,
     "docs/ticket-types.md": ticket_types,
     "docs/marketplaces.md": marketplaces,
+    "docs/retries.md": retries,
 }
 
 
