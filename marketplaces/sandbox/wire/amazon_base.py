@@ -48,8 +48,10 @@ def sign_in(state: State, request: Request) -> Response:
         return _sign_in_error("unsupported_grant_type", "The authorization grant type is not supported")
     refresh_token = form.get("refresh_token", "")
     account = next((a for a in ACCOUNTS.values() if a.refresh_token and a.refresh_token == refresh_token), None)
-    if account is None:
+    if account is None or account.code in state.revoked:
+        state.buckets.signed_in(account.code if account else "", refused=True)
         return _sign_in_error("invalid_grant", "The request has an invalid grant parameter : refresh_token")
+    state.buckets.signed_in(account.code)
     with state.lock:
         serial = f"{refresh_token}:{len(state.tokens)}:{state.world.seed}"
         token = "Atza|" + hashlib.sha256(serial.encode()).hexdigest()

@@ -48,6 +48,36 @@ def control_routes(state: State) -> list[Route]:
         route("GET", "/__sandbox/world", world),
         route("POST", "/__sandbox/clock", clock),
         route("POST", "/__sandbox/limits", limits),
+        *_access_routes(state),
+    ]
+
+
+def _access_routes(state: State) -> list[Route]:
+    """What was asked and what was refused; tokens and consents taken away."""
+
+    def calls(_: Request) -> Response:
+        return json_response(state.buckets.view())
+
+    def count_anew(_: Request) -> Response:
+        state.buckets.count_anew()
+        return json_response(state.buckets.view())
+
+    def tokens(request: Request) -> Response:
+        account, action = _field(request, "account", str), _field(request, "action", str)
+        if account not in ACCOUNTS or action not in ("expire", "revoke", "restore"):
+            told = 'send {"account": "amazon-eu", "action": "expire"}, or "revoke", "restore"'
+            return json_response({"message": told}, 400)
+        if action == "restore":
+            state.revoked.discard(account)
+        elif action == "revoke":
+            state.revoked.add(account)
+        expired = 0 if action == "restore" else state.expire_tokens(account)
+        return json_response({"account": account, "expired": expired, "revoked": account in state.revoked})
+
+    return [
+        route("GET", "/__sandbox/calls", calls),
+        route("POST", "/__sandbox/calls", count_anew),
+        route("POST", "/__sandbox/tokens", tokens),
     ]
 
 

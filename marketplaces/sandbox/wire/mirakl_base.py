@@ -38,7 +38,7 @@ def guarded(state: State, operation: str, answer: Answer) -> Callable[[Request],
     rate = RATES[operation]
 
     def serve(request: Request) -> Response:
-        if request.headers.get("authorization") != API_KEY:
+        if request.headers.get("authorization") != API_KEY or SHOP.code in state.revoked:
             return error(401, "Unauthorized")
         if request.one("shop_id") not in (None, SHOP.external_id):
             return error(403, "You are not allowed to access the requested shop")

@@ -51,7 +51,10 @@ class AskedReport:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """Shared by all requests. `timer` is the wall clock that tokens, buckets and links expire by [seconds]."""
+    """Shared by all requests. `timer` is the wall clock that tokens, buckets and links expire by [seconds].
+
+    `revoked` names the accounts whose consent or key was withdrawn.
+    """
 
     world: World
     clock: Clock
@@ -59,6 +62,7 @@ class State:
     base_url: str = ""
     timer: Callable[[], float] = time.time
     tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+    revoked: set[str] = field(default_factory=set)
     reports: dict[str, AskedReport] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     _by_ref: dict[str, dict[str, Order]] = field(default_factory=dict)
@@ -76,6 +80,13 @@ class State:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = found
         return found
+
+    def expire_tokens(self, account: str) -> int:
+        """Let all access tokens of an account run out now; returns how many."""
+        with self.lock:
+            found = [token for token, (code, _) in self.tokens.items() if code == account]
+            self.tokens.update(dict.fromkeys(found, (account, 0.0)))
+        return len(found)
 
     def order(self, account: str, ref: str) -> Order | None:
         """An order of the account by its reference, if the clock already knows it."""
