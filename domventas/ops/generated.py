@@ -104,5 +104,5 @@ def _path(name: str) -> Path:
     return Path(settings.BASE_DIR) / name
 
 
-def _first_line(body: Callable[..., None]) -> str:
-    return (body.__doc__ or "").strip().splitlines()[0]
+def _first_line(described: Callable[..., object]) -> str:
+    return (described.__doc__ or "").strip().splitlines()[0]
