@@ -33,13 +33,18 @@ SOCKET = "valkey.sock"
 START_LIMIT = 60.0  # seconds; after kill -9 PostgreSQL first waits for its orphans and replays its log
 STOP_LIMIT = 20.0  # seconds; Valkey refuses SIGTERM for ever when it cannot write its file
 HELD = ("already exists", "still in use")  # what PostgreSQL says while the remains of a killed one go away
+#: What PostgreSQL may use by kind of server: a bench measures the work, not the want of memory.
+MEMORY = {
+    "bench": {"shared_buffers": "2GB", "work_mem": "128MB", "maintenance_work_mem": "512MB", "max_wal_size": "8GB"},
+    "": {"shared_buffers": "256MB", "work_mem": "32MB", "max_wal_size": "2GB"},
+}
 ROLES = {"DATABASE_URL": "app", "DATABASE_OWNER_URL": "owner", "DATABASE_OPS_URL": "ops"}
 
 _joined: dict[str, IO[str]] = {}  # kind → the open file whose shared lock says that we are here
 
 
 def serve(kind: str = "demo") -> None:
-    """Start or join the servers of a kind ("demo" or "test") and point the environment at them.
+    """Start or join the servers of a kind ("demo", "test" or "bench") and point the environment at them.
 
     Raises: SystemExit: a server did not start; the message ends with its log.
     """
@@ -285,8 +290,8 @@ class Postgres(Server):
         lasting = "off" if self.place.kind == "test" else "on"  # tests start anew, and count their statements
         options = {
             "listen_addresses": "", "port": PORT, "unix_socket_directories": self.place.run,
-            "max_connections": 100, "shared_buffers": "256MB", "work_mem": "32MB", "max_wal_size": "2GB",
-            "jit": "off", "fsync": lasting, "full_page_writes": lasting, "autovacuum": lasting,
+            "max_connections": 100, **MEMORY.get(self.place.kind, MEMORY[""]), "jit": "off",
+            "fsync": lasting, "full_page_writes": lasting, "autovacuum": lasting,
             "client_connection_check_interval": "1s",  # a killed client's statement ends
         }  # fmt: skip
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]

@@ -20,7 +20,7 @@ def main() -> None:
 
         if sys.argv[1] == "demo" and "--fresh" in sys.argv:
             devservers.destroy()
-        devservers.serve()
+        devservers.serve("bench" if sys.argv[1] == "bench" else "demo")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

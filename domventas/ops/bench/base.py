@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ INSERT INTO orders_order (client_id, account_id, site_id, external_id, alias, cu
 SELECT %(client)s, %(account)s, (%(sites)s::bigint[])[1 + g %% 2], '300-' || lpad((g * 7919 %% 10000000)::text, 7, '0')
        || '-' || lpad(g::text, 7, '0'), '', 'EUR', 'shipped', 'seller', false, m.at,
        (m.at AT TIME ZONE 'Europe/Berlin')::date, m.at + interval '30 hours'
-FROM generate_series(1, %(orders)s) AS g
+FROM generate_series(1, %(orders)s::bigint) AS g
 CROSS JOIN LATERAL (SELECT %(since)s::timestamptz + g * %(step)s::interval AS at) AS m
 """
 _LINES = """
@@ -93,8 +94,12 @@ _HEADER = (
 )  # fmt: skip
 
 
-def make(size: str, folder: Path) -> tuple[int, list[Path]]:
-    """The client with its orders; files of settlements that pay all of them. Returns the client and the files."""
+def make(size: str, folder: Path, *, last_rows: int | None = None) -> tuple[int, list[Path]]:
+    """The client with its orders; files of settlements that pay all of them. Returns the client and the files.
+
+    Args:
+        last_rows: rows of the last file; default what is left.
+    """
     client, account = data.make_client()
     with tenancy.acting_for(client, actor="bench"):
         sync_reference("amazon")
@@ -102,7 +107,7 @@ def make(size: str, folder: Path) -> tuple[int, list[Path]]:
         with connection.cursor() as cursor:
             for statement in (_ORDERS, _LINES, _CHARGES):
                 cursor.execute(statement, params)
-        return client.pk, _write_files(size, folder, params)
+        return client.pk, _write_files(FILE_ROWS[size], last_rows, folder, params)
 
 
 def _params(client: int, account: Account, orders: int) -> dict[str, Any]:
@@ -118,18 +123,18 @@ def _params(client: int, account: Account, orders: int) -> dict[str, Any]:
     }
 
 
-def _write_files(size: str, folder: Path, params: Mapping[str, Any]) -> list[Path]:
+def _write_files(rows_each: int, last_rows: int | None, folder: Path, params: Mapping[str, Any]) -> list[Path]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT min(id), max(id) FROM orders_orderline WHERE client_id = %(client)s", params)
         first, last = cursor.fetchone()
-        lines = FILE_ROWS[size] // ROWS_PER_LINE
-        starts = range(first, last + 1, lines)
+        lines, kept = rows_each // ROWS_PER_LINE, (last_rows or 0) // ROWS_PER_LINE
+        starts = [*range(first, last + 1 - kept, lines), *([last + 1 - kept] if kept else ()), last + 1]
         files = []
-        for number, start in enumerate(starts):
-            part = {**params, "ref": f"{70_000_000 + number}", "first": start, "last": start + lines - 1}
+        for number, (start, following) in enumerate(pairwise(starts)):
+            part = {**params, "ref": f"{70_000_000 + number}", "first": start, "last": following - 1}
             cursor.execute(_ROWS, part)
             rows = cursor.fetchall()
-            share = (number, number + 1, len(starts))
+            share = (number, number + 1, len(starts) - 1)
             files.append(_write_file(folder / f"settlement-{number:05d}.txt", part["ref"], rows, share))
     return files
 
