@@ -3,6 +3,7 @@
 from finance.models.costs import SkuCost
 from finance.models.rates import ExchangeRate, ReferenceRate
 from finance.models.reconciliation import (
+    DeviationSum,
     Discrepancy,
     ExpectedCharge,
     LineReconciliation,
@@ -14,6 +15,7 @@ from finance.models.rules import FeeKindMap, FeeRule, PaymentTerm, RefundRule, T
 from finance.models.settlements import Payout, Settlement, SettlementLine, Transaction
 
 __all__ = [
+    "DeviationSum",
     "Discrepancy",
     "ExchangeRate",
     "ExpectedCharge",

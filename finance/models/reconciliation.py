@@ -72,7 +72,10 @@ class Verdict(models.TextChoices):
 
 
 class LineReconciliation(ClientModel):
-    """One order line × event × kind: expected beside actual, the difference, and the verdict [currency]."""
+    """One order line × event × kind: expected beside actual, the difference, and the verdict [currency].
+
+    `sum_key` names the `DeviationSum` the row is added up in: tolerated differences and fees off by a rate.
+    """
 
     line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="reconciliations")
     event = models.CharField(_("event"), max_length=8, choices=EVENTS)
@@ -84,6 +87,9 @@ class LineReconciliation(ClientModel):
     verdict = models.CharField(_("verdict"), max_length=12, choices=Verdict)
     cause = models.CharField(_("cause"), max_length=30, blank=True)
     group_key = models.CharField(_("group"), max_length=160, blank=True)
+    sum_key = models.CharField(_("added up in"), max_length=200, blank=True)
+
+    volatile = ("sum_key",)
 
     class Meta(ClientModel.Meta):
         verbose_name = _("reconciliation of an order line")
@@ -100,9 +106,7 @@ class LineReconciliation(ClientModel):
                 condition=models.Q(verdict="discrepancy"),
             ),
             models.Index(
-                fields=["client", "kind"],
-                name="linereconciliation_small_idx",
-                condition=models.Q(verdict="tolerated"),
+                fields=["client", "sum_key"], name="linereconciliation_sum_idx", condition=~models.Q(sum_key="")
             ),
         ]
 
@@ -110,10 +114,53 @@ class LineReconciliation(ClientModel):
         return f"{self.line_id} {self.kind} {self.verdict}"
 
 
+class DeviationSum(ClientModel):
+    """Deviations of order lines added up as they are judged, so that a finding about many never reads them all.
+
+    `month`: tolerated differences of a site, kind and event in a month of orders. `run`: fees that are off by the same
+    rate in one direction (`run_key`, shared by all accounts); from so many on the rate has changed (`is_run`).
+    """
+
+    class Family(models.TextChoices):
+        MONTH = "month", _("small differences of a month")
+        RUN = "run", _("equal deviations of a rate")
+
+    volatile = True
+
+    key = models.CharField(_("key"), max_length=200)
+    family = models.CharField(_("what is added up"), max_length=6, choices=Family)
+    run_key = models.CharField(_("run"), max_length=200, blank=True)
+    group_key = models.CharField(_("group"), max_length=160)
+    account_id = models.BigIntegerField(_("account"))
+    site = models.CharField(_("site"), max_length=60)
+    kind = models.CharField(_("kind"), max_length=24, choices=KINDS)
+    event = models.CharField(_("event"), max_length=8, choices=EVENTS)
+    currency = CurrencyField(_("currency"))
+    first_on = models.DateField(_("month, or first order"))
+    line_count = models.PositiveIntegerField(_("rows"))
+    signs = models.IntegerField(_("rows in our favor − against us"))
+    expected = AmountField(_("expected"), null=True)
+    actual = AmountField(_("paid"), null=True)
+    difference = AmountField(_("paid − expected"))
+    is_run = models.BooleanField(_("counts as one finding"), default=False)
+
+    class Meta(ClientModel.Meta):
+        verbose_name = _("sum of deviations")
+        verbose_name_plural = _("sums of deviations")
+        constraints = [models.UniqueConstraint(fields=["client", "key"], name="deviationsum_client_key_uniq")]
+        indexes = [
+            models.Index(fields=["client", "run_key"], name="deviationsum_run_idx", condition=models.Q(family="run"))
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class Receivable(ClientModel):
     """What a marketplace owes for one shipped order line, in exactly one state [order's currency].
 
     `expected_net` = everything expected for the sale and its refunds; `paid` = everything settled; `open` = the rest.
+    `look_on`: the day on which time alone may move the state; empty when only news can.
     """
 
     class State(models.TextChoices):
@@ -143,6 +190,9 @@ class Receivable(ClientModel):
     release_on = models.DateField(_("expected release"), null=True, blank=True)
     due_on = models.DateField(_("due on"), null=True, blank=True)
     settled_on = models.DateField(_("settled on"), null=True, blank=True)
+    look_on = models.DateField(_("look again on"), null=True, blank=True)
+
+    volatile = ("look_on",)
 
     class Meta(ClientModel.Meta):
         verbose_name = _("receivable")
@@ -154,6 +204,14 @@ class Receivable(ClientModel):
                 fields=["client", "due_on"],
                 name="receivable_open_due_idx",
                 condition=~models.Q(state__in=["paid", "refunded", "written_off"]),
+            ),
+            models.Index(
+                fields=["client", "account_id", "release_on"],
+                name="receivable_open_release_idx",
+                condition=~models.Q(state__in=["paid", "refunded", "written_off"]),
+            ),
+            models.Index(
+                fields=["client", "look_on"], name="receivable_look_idx", condition=models.Q(look_on__isnull=False)
             ),
         ]
 
@@ -193,7 +251,7 @@ class Discrepancy(ClientModel):
     `amount` = paid − expected, signed as seen by us [currency]. `group_key` joins what one decision settles.
     """
 
-    volatile = ("found_at",)
+    volatile = ("found_at", "is_seen")
 
     class Cause(models.TextChoices):
         FEE_OVERCHARGED = "fee_overcharged", _("fee above the rule")
@@ -243,6 +301,7 @@ class Discrepancy(ClientModel):
     note = models.CharField(_("note"), max_length=300, blank=True)
     found_at = models.DateTimeField(_("found at"))
     gone_at = models.DateTimeField(_("gone at"), null=True, blank=True)
+    is_seen = models.BooleanField(_("decision taken into account"), default=True)
 
     class Meta(ClientModel.Meta):
         verbose_name = _("discrepancy")
@@ -253,6 +312,17 @@ class Discrepancy(ClientModel):
         indexes = [
             models.Index(fields=["client", "state", "account"], name="discrepancy_state_account_idx"),
             models.Index(fields=["client", "line"], name="discrepancy_client_line_idx"),
+            models.Index(
+                fields=["client", "settlement"],
+                name="discrepancy_settlement_idx",
+                condition=models.Q(line__isnull=True),
+            ),
+            models.Index(fields=["client"], name="discrepancy_unseen_idx", condition=models.Q(is_seen=False)),
+            models.Index(
+                fields=["client", "accepted_until"],
+                name="discrepancy_accepted_idx",
+                condition=models.Q(state="accepted"),
+            ),
         ]
 
     def __str__(self) -> str:

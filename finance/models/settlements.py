@@ -24,9 +24,13 @@ class LineState(models.TextChoices):
 
 
 class Settlement(ClientModel):
-    """One statement of a marketplace account in one currency. A second delivery makes a revision, never an edit."""
+    """One statement of a marketplace account in one currency. A second delivery makes a revision, never an edit.
 
-    volatile = ("raw_id", "loaded_at", "source")
+    `is_seen`: reconciliation has taken it into account as it stands; the period it had then is kept beside it, as a
+    statement that moves leaves days uncovered, too.
+    """
+
+    volatile = ("raw_id", "loaded_at", "source", "is_seen", "seen_start", "seen_end")
 
     class Status(models.TextChoices):
         WAITING = "waiting", _("waiting for its lines")
@@ -50,6 +54,9 @@ class Settlement(ClientModel):
     notes = models.JSONField(_("how it was read"), default=list, blank=True)
     raw_id = models.BigIntegerField(_("raw document"), null=True, blank=True)
     loaded_at = models.DateTimeField(_("loaded at"))
+    is_seen = models.BooleanField(_("taken into account"), default=False)
+    seen_start = models.DateTimeField(_("from, when last seen"), null=True, blank=True)
+    seen_end = models.DateTimeField(_("until, when last seen"), null=True, blank=True)
 
     class Meta(ClientModel.Meta):
         ordering = ["-period_end"]
@@ -60,6 +67,7 @@ class Settlement(ClientModel):
                 fields=["client", "account", "settlement_ref"], name="settlement_client_account_ref_uniq"
             )
         ]
+        indexes = [models.Index(fields=["client"], name="settlement_unseen_idx", condition=models.Q(is_seen=False))]
 
     def __str__(self) -> str:
         return self.settlement_ref
@@ -119,9 +127,17 @@ class SettlementLine(ClientModel):
             models.Index(fields=["client", "settlement", "ordinal"], name="settlementline_settlement_idx"),
             models.Index(fields=["client", "order_line"], name="settlementline_order_line_idx"),
             models.Index(
+                fields=["client", "settlement"], name="settlementline_new_idx", condition=models.Q(state="new")
+            ),
+            models.Index(
                 fields=["client", "account_id", "order_ref"],
-                name="settlementline_open_idx",
-                condition=models.Q(state__in=["new", "awaiting"]),
+                name="settlementline_awaiting_idx",
+                condition=models.Q(state="awaiting"),
+            ),
+            models.Index(
+                fields=["client", "settlement"],
+                name="settlementline_odd_idx",
+                condition=models.Q(state="discrepancy", order_line__isnull=True),
             ),
         ]
 
@@ -133,9 +149,10 @@ class Transaction(ClientModel):
     """Money a marketplace has booked: deferred, released or settled. Evidence for what is still to come.
 
     Where the source's log is the settlement's lines (Mirakl) `raw_type` is set and the line is made from this row.
+    `is_seen`: reconciliation has taken it into account as it stands.
     """
 
-    volatile = ("raw_id",)
+    volatile = ("raw_id", "is_seen")
 
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="transactions")
     external_id = models.CharField(_("transaction"), max_length=200)
@@ -156,6 +173,7 @@ class Transaction(ClientModel):
     quantity = models.IntegerField(_("quantity"), null=True, blank=True)
     description = models.CharField(_("description"), max_length=300, blank=True)
     raw_id = models.BigIntegerField(_("raw document"), null=True, blank=True)
+    is_seen = models.BooleanField(_("taken into account"), default=False)
 
     class Meta(ClientModel.Meta):
         verbose_name = _("transaction")
@@ -168,6 +186,11 @@ class Transaction(ClientModel):
         indexes = [
             models.Index(fields=["client", "account", "order_ref"], name="transaction_client_order_idx"),
             models.Index(fields=["client", "account", "settlement_ref"], name="transaction_settlement_idx"),
+            models.Index(
+                fields=["client", "account", "order_ref"],
+                name="transaction_unseen_idx",
+                condition=models.Q(is_seen=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from domventas.core.errors import DomventasError
 from finance.models import Discrepancy
 from finance.selectors.rates import rates_on
+from finance.services import deviation_sql as sums
 from finance.services import discrepancy_sql as sql
 
-TEMPORARY: Final = ("found", "touched_months")
+TEMPORARY: Final = ("found",)
 #: Tolerated differences of one month, site and kind: this many lines one way, or this much money, is a finding.
 ONE_SIDED_LINES: Final = 20
 ONE_SIDED_EUR: Final = Decimal(5)
@@ -29,7 +30,7 @@ class CannotDecide(DomventasError, ValueError):
 
 
 def find(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
-    """Store the findings of the lines in `line_facts` and of all settlements. Returns rows written."""
+    """Store the findings of the lines in `line_facts`, of sums and settlements touched. Returns rows written."""
     currencies: list[str] = params["currencies"]
     book = rates_on(params["today"])
     limits = [book.convert(ONE_SIDED_EUR, "EUR", currency) for currency in currencies]
@@ -40,15 +41,15 @@ def find(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
         "limit_currencies": currencies,
         "limit_amounts": [limit.amount if limit else ONE_SIDED_EUR for limit in limits],
     }
-    for statement in (sql.FOUND, sql.OF_LINES, sql.OF_GROUPS, sql.MISSING, sql.OF_SETTLEMENTS, sql.TOUCHED_MONTHS):
+    found = (sql.FOUND, sql.OF_LINES, sums.FINGERPRINTS, sums.OF_RUNS, sql.MISSING, sql.OF_SETTLEMENTS, sums.OF_MONTHS)
+    for statement in found:
         cursor.execute(statement, known)
-    cursor.execute(sql.SPAN)
-    known["months_from"], known["months_until"] = cursor.fetchone()
-    cursor.execute(sql.ROUNDING, known)
     cursor.execute(sql.MERGE, known)
     written = int(cursor.rowcount)
     cursor.execute(sql.GONE, known)
-    return written + int(cursor.rowcount)
+    written += int(cursor.rowcount)
+    cursor.execute(sums.EMPTY, known)
+    return written
 
 
 def accept(findings: Iterable[int], *, until: date | None, note: str, by: str, now: datetime) -> int:
@@ -79,10 +80,10 @@ def reopen(findings: Iterable[int], *, by: str) -> int:
         decided = Discrepancy.objects.filter(
             pk__in=list(findings), state__in=[Discrepancy.State.ACCEPTED, Discrepancy.State.CLAIMED]
         )
-        return decided.update(state=Discrepancy.State.OPEN, accepted_until=None, decided_by=by)
+        return decided.update(state=Discrepancy.State.OPEN, accepted_until=None, decided_by=by, is_seen=False)
 
 
 def _decide(findings: Iterable[int], state: Discrepancy.State, *, note: str, by: str, until: date | None) -> int:
     with transaction.atomic():
         open_ones = Discrepancy.objects.filter(pk__in=list(findings), state=Discrepancy.State.OPEN)
-        return open_ones.update(state=state, note=note[:300], decided_by=by, accepted_until=until)
+        return open_ones.update(state=state, note=note[:300], decided_by=by, accepted_until=until, is_seen=False)

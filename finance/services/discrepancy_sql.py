@@ -38,21 +38,6 @@ GROUP BY f.account_id, r.cause, r.event, r.line_id, f.site, f.order_ref, f.line_
          f.shipped_on, f.ordered_on
 """
 
-#: One finding for all lines that deviate by the same rate.
-OF_GROUPS: Final = """
-INSERT INTO found
-SELECT o.account_id, 'rate_changed', r.kind, r.event,
-       encode(sha256(convert_to(concat_ws('|', 'group', o.account_id, r.group_key), 'UTF8')), 'hex'),
-       r.group_key, site.code, NULL, NULL, NULL, '', '', '', sum(r.expected), sum(r.actual), sum(r.difference),
-       r.currency, min(o.ordered_on), count(*)::text
-FROM finance_linereconciliation AS r
-JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
-JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
-JOIN marketplaces_site AS site ON site.id = o.site_id
-WHERE r.client_id = %(client)s AND r.verdict = 'discrepancy' AND r.cause = 'rate_changed'
-GROUP BY o.account_id, r.kind, r.event, r.group_key, site.code, r.currency
-"""
-
 #: Shipped, late, and not in the statement that should hold it.
 MISSING: Final = """
 INSERT INTO found
@@ -80,52 +65,19 @@ FROM finance_settlementline AS s
 JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
 WHERE s.client_id = %(client)s AND s.state = 'discrepancy' AND s.order_line_id IS NULL
   AND s.cause IN ('unknown_kind', 'header_mismatch') AND s.reverses IS NULL AND s.reversed_in IS NULL
+  AND (%(full)s OR s.settlement_id IN (SELECT id FROM touched_settlements))
 GROUP BY s.account_id, s.cause, s.settlement_id, h.settlement_ref, s.currency,
          CASE s.cause WHEN 'unknown_kind' THEN s.raw_type ELSE '' END
-"""
-
-#: Months of a site in which a line has been judged in this run; the tolerated differences of others are as they were.
-TOUCHED_MONTHS: Final = """
-CREATE TEMP TABLE touched_months ON COMMIT DROP AS
-SELECT DISTINCT f.account_id, f.site, date_trunc('month', f.ordered_on)::date AS month
-FROM touched_lines AS x JOIN line_facts AS f USING (line_id)
-"""
-
-#: Where to look for them: from the first day of the oldest month to the end of the newest.
-SPAN: Final = "SELECT min(month), (max(month) + interval '1 month')::date FROM touched_months"
-
-#: Small differences that all go one way: more than so many lines of a month, or more than so much money.
-ROUNDING: Final = """
-INSERT INTO found
-SELECT o.account_id, 'rounding', r.kind, r.event,
-       encode(sha256(convert_to(concat_ws('|', 'month', o.account_id, site.code, r.kind, r.event,
-           date_trunc('month', o.ordered_on)::date), 'UTF8')), 'hex'),
-       concat_ws('|', 'rounding', site.code, r.kind, r.event, date_trunc('month', o.ordered_on)::date), site.code,
-       NULL, NULL, NULL, '', '', '', sum(r.expected), sum(r.actual), sum(r.difference), r.currency,
-       date_trunc('month', o.ordered_on)::date, count(*)::text
-FROM finance_linereconciliation AS r
-JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
-JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
-JOIN marketplaces_site AS site ON site.id = o.site_id
-WHERE r.client_id = %(client)s AND r.verdict = 'tolerated'
-  AND (%(full)s OR (o.ordered_on >= %(months_from)s AND o.ordered_on < %(months_until)s
-                    AND (o.account_id, site.code, date_trunc('month', o.ordered_on)::date)
-                        IN (SELECT account_id, site, month FROM touched_months)))
-GROUP BY o.account_id, site.code, r.kind, r.event, r.currency, date_trunc('month', o.ordered_on)
-HAVING (abs(sum(sign(r.difference))) > %(one_sided_lines)s AND abs(sum(sign(r.difference))) >= count(*) * 0.8)
-    OR abs(sum(r.difference)) > coalesce(
-        (SELECT l.amount FROM unnest(%(limit_currencies)s::text[], %(limit_amounts)s::numeric[]) AS l(currency, amount)
-         WHERE l.currency = r.currency), %(one_sided_amount)s)
 """
 
 MERGE: Final = """
 INSERT INTO finance_discrepancy AS t (
     client_id, account_id, cause, kind, event, fingerprint, group_key, site, line_id, settlement_id, settlement_line_id,
     order_ref, line_ref, seller_sku, expected, actual, amount, currency, happened_on, state, note, found_at,
-    decided_by)
+    decided_by, is_seen)
 SELECT %(client)s, account_id, cause, kind, event, fingerprint, left(group_key, 160), coalesce(site, ''), line_id,
        settlement_id, settlement_line_id, order_ref, line_ref, seller_sku, expected, actual, amount, currency,
-       happened_on, 'open', left(note, 300), %(now)s, ''
+       happened_on, 'open', left(note, 300), %(now)s, '', true
 FROM found ORDER BY fingerprint
 ON CONFLICT (client_id, fingerprint) DO UPDATE
 SET kind = excluded.kind, group_key = excluded.group_key, settlement_id = excluded.settlement_id,
@@ -140,12 +92,18 @@ WHERE (t.kind, t.group_key, t.settlement_id, t.settlement_line_id, t.expected, t
    OR t.state = 'gone' OR (t.state = 'accepted' AND t.accepted_until < %(today)s)
 """
 
-#: What was looked at in this run and not found again is gone.
+#: What was looked at in this run and not found again is gone; what a person decided about it ends in the next run.
 GONE: Final = """
-UPDATE finance_discrepancy AS t SET state = 'gone', gone_at = %(now)s
-WHERE t.client_id = %(client)s AND t.state <> 'gone'
-  AND (t.line_id IS NULL OR t.line_id IN (SELECT line_id FROM line_facts))
-  AND (%(full)s OR t.cause <> 'rounding'
-       OR (t.account_id, t.site, t.happened_on) IN (SELECT account_id, site, month FROM touched_months))
+WITH looked_at AS (
+    SELECT t.id FROM line_facts AS f JOIN finance_discrepancy AS t ON t.client_id = %(client)s AND t.line_id = f.line_id
+    UNION ALL
+    SELECT t.id FROM touched_settlements AS x
+    JOIN finance_discrepancy AS t ON t.client_id = %(client)s AND t.settlement_id = x.id AND t.line_id IS NULL
+    UNION ALL
+    SELECT t.id FROM sum_findings AS x
+    JOIN finance_discrepancy AS t ON t.client_id = %(client)s AND t.fingerprint = x.fingerprint
+)
+UPDATE finance_discrepancy AS t SET state = 'gone', gone_at = %(now)s, is_seen = t.state = 'open'
+WHERE t.client_id = %(client)s AND t.state <> 'gone' AND (%(full)s OR t.id IN (SELECT id FROM looked_at))
   AND NOT EXISTS (SELECT 1 FROM found AS f WHERE f.fingerprint = t.fingerprint)
 """

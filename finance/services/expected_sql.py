@@ -18,6 +18,10 @@ TEMPORARY: Final = (
     "paid",
     "judged",
     "touched_lines",
+    "summed_before",
+    "sums_lost",
+    "touched_sums",
+    "sum_findings",
 )
 
 #: Lines that may have to be judged again: changed since, named by new settlement lines, or all.
@@ -27,7 +31,7 @@ SELECT id AS line_id FROM orders_orderline
 WHERE client_id = %(client)s AND (%(full)s OR changed_at >= %(since)s)
 UNION
 SELECT order_line_id FROM finance_settlementline
-WHERE client_id = %(client)s AND state IN ('new', 'awaiting') AND state = 'new' AND order_line_id IS NOT NULL
+WHERE client_id = %(client)s AND state = 'new' AND order_line_id IS NOT NULL
 """
 
 #: What rules ask about a line. A line counts as shipped by its pieces, else by its status.

@@ -4,18 +4,59 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Lines whose receivable may change beside those judged in this run: all that are not finished, as time alone moves
-#: them, and those whose acceptance has run out.
+#: Lines whose receivable may change beside those judged in this run: time has come to their day, a statement covers the
+#: day their money is released (or has ceased to), a booking names their order, or a person has decided or let run out.
 OPEN: Final = """
+WITH periods AS (
+    -- a cycle that states no beginning begins where the one before ended; one that was moved also counts where it was
+    SELECT h.account_id,
+           least(coalesce(h.period_start, (
+                     SELECT max(n.period_end) FROM finance_settlement AS n
+                     WHERE n.client_id = %(client)s AND n.account_id = h.account_id AND n.currency = h.currency
+                       AND n.period_end < h.period_end), '-infinity'),
+                 CASE WHEN h.seen_end <> h.period_end THEN coalesce(h.seen_start, '-infinity') ELSE h.seen_start END)
+               AS since,
+           greatest(h.period_end, h.seen_end) AS until
+    FROM new_statements AS x JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = x.id
+),
+booked AS (
+    SELECT DISTINCT l.id AS line_id
+    FROM new_bookings AS b
+    JOIN orders_order AS o
+      ON o.client_id = %(client)s AND o.account_id = b.account_id AND o.external_id = b.order_ref
+    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.order_id = o.id
+)
 INSERT INTO dirty_lines
 (
-    SELECT line_id FROM finance_receivable
-    WHERE client_id = %(client)s AND state NOT IN ('paid', 'refunded', 'written_off')
+    SELECT line_id FROM finance_receivable WHERE client_id = %(client)s AND look_on <= %(today)s
     UNION
     SELECT line_id FROM finance_discrepancy
     WHERE client_id = %(client)s AND state = 'accepted' AND accepted_until < %(today)s AND line_id IS NOT NULL
+    UNION
+    SELECT line_id FROM new_decisions WHERE line_id IS NOT NULL
+    UNION
+    SELECT r.line_id
+    FROM periods AS p
+    JOIN finance_receivable AS r
+      ON r.client_id = %(client)s AND r.account_id = p.account_id
+     AND r.release_on >= (p.since - interval '1 day')::date AND r.release_on <= (p.until + interval '1 day')::date
+    WHERE r.state NOT IN ('paid', 'refunded', 'written_off')
+    UNION
+    SELECT s.order_line_id  -- of a statement that has moved every line is settled on another day
+    FROM new_statements AS x
+    JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = x.id AND h.seen_end <> h.period_end
+    JOIN finance_settlementline AS s ON s.client_id = %(client)s AND s.settlement_id = h.id
+    WHERE s.order_line_id IS NOT NULL
+    UNION
+    SELECT r.line_id
+    FROM booked AS b JOIN finance_receivable AS r ON r.client_id = %(client)s AND r.line_id = b.line_id
+    WHERE r.state NOT IN ('paid', 'refunded', 'written_off')
 )
 EXCEPT SELECT line_id FROM dirty_lines
+"""
+
+REGROUPED: Final = """
+INSERT INTO dirty_lines SELECT line_id FROM touched_lines EXCEPT SELECT line_id FROM dirty_lines
 """
 
 #: Per line: the value shipped, what is expected net of fees and refunds, what was settled. Where no rule tells a fee,
@@ -100,6 +141,8 @@ CREATE TEMP TABLE states ON COMMIT DROP AS
 SELECT f.line_id, f.account_id, f.currency, f.shipped_on, b.shipped_value, b.expected, b.paid, b.settled_on,
        b.expected - b.paid AS open, CASE WHEN z.is_finished THEN NULL ELSE d.release_on END AS release_on,
        CASE WHEN z.is_finished THEN NULL ELSE d.due_on END AS due_on, x.state, y.is_missing,
+       CASE WHEN NOT z.is_finished THEN least(CASE WHEN d.release_on > %(today)s THEN d.release_on END,
+                                              CASE WHEN d.late_on >= %(today)s THEN d.late_on + 1 END) END AS look_on,
        CASE WHEN x.state = 'deferred' THEN coalesce(d.reason, '')
             WHEN x.state = 'part_paid' THEN 'differs'
             WHEN x.state <> 'overdue' THEN ''
@@ -110,7 +153,8 @@ FROM line_facts AS f
 JOIN balances AS b USING (line_id)
 JOIN due_dates AS d USING (line_id)
 LEFT JOIN LATERAL (
-    SELECT bool_or(q.state = 'claimed') AS is_claimed, bool_or(q.state = 'accepted') AS is_accepted
+    SELECT bool_or(q.state = 'claimed') AS is_claimed,
+           bool_or(q.state = 'accepted' AND coalesce(q.accepted_until, %(today)s) >= %(today)s) AS is_accepted
     FROM finance_discrepancy AS q WHERE q.client_id = %(client)s AND q.line_id = f.line_id
 ) AS decided ON true
 CROSS JOIN LATERAL (
@@ -137,20 +181,20 @@ CROSS JOIN LATERAL (SELECT x.state IN ('paid', 'refunded', 'written_off') AS is_
 MERGE: Final = """
 INSERT INTO finance_receivable AS t (
     client_id, line_id, account_id, currency, shipped_value, expected_net, paid, open, state, reason, shipped_on,
-    release_on, due_on, settled_on)
+    release_on, due_on, settled_on, look_on)
 SELECT %(client)s, line_id, account_id, currency, shipped_value, expected, paid, open, state, left(reason, 120),
-       shipped_on, release_on, due_on, settled_on
+       shipped_on, release_on, due_on, settled_on, look_on
 FROM states ORDER BY line_id
 ON CONFLICT (client_id, line_id) DO UPDATE
 SET currency = excluded.currency, shipped_value = excluded.shipped_value, expected_net = excluded.expected_net,
     paid = excluded.paid, open = excluded.open, state = excluded.state, reason = excluded.reason,
     shipped_on = excluded.shipped_on, release_on = excluded.release_on, due_on = excluded.due_on,
-    settled_on = excluded.settled_on
+    settled_on = excluded.settled_on, look_on = excluded.look_on
 WHERE (t.currency, t.shipped_value, t.expected_net, t.paid, t.open, t.state, t.reason, t.shipped_on, t.release_on,
-       t.due_on, t.settled_on)
+       t.due_on, t.settled_on, t.look_on)
       IS DISTINCT FROM (excluded.currency, excluded.shipped_value, excluded.expected_net, excluded.paid, excluded.open,
                         excluded.state, excluded.reason, excluded.shipped_on, excluded.release_on, excluded.due_on,
-                        excluded.settled_on)
+                        excluded.settled_on, excluded.look_on)
 """
 
 #: A line that is no longer shipped owes nothing.

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from django.db.backends.utils import CursorWrapper
 
-from finance.selectors.silent_sites import sites_without_statements
 from finance.services import expected_sql as setup
 from finance.services import receivable_sql as sql
 
@@ -15,20 +14,21 @@ TEMPORARY: Final = ("balances", "due_dates", "states")
 
 
 def widen(cursor: CursorWrapper, params: Mapping[str, Any]) -> None:
-    """Take in lines that are not finished, or that joined or left a run of equal deviations, beside those judged."""
-    cursor.execute(sql.OPEN, params)
-    cursor.execute("INSERT INTO dirty_lines SELECT line_id FROM touched_lines EXCEPT SELECT line_id FROM dirty_lines")
-    cursor.execute("DROP TABLE line_facts")
-    for statement in ("ANALYZE dirty_lines", setup.FACTS, "ANALYZE line_facts"):
+    """Take in lines moved by time or news, or that joined or left a run of equal deviations, beside those judged."""
+    added = 0
+    for statement in (sql.OPEN, sql.REGROUPED) if not params["full"] else ():
         cursor.execute(statement, params)
+        added += int(cursor.rowcount)
+    if added:
+        for statement in ("DROP TABLE line_facts", "ANALYZE dirty_lines", setup.FACTS, "ANALYZE line_facts"):
+            cursor.execute(statement, params)
 
 
 def judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
     """Store the receivable of each shipped line in `line_facts`. Returns rows written or removed."""
-    known = {**params, "without_statements": sites_without_statements()}
     for statement in (sql.BALANCES, sql.DATES, "ANALYZE balances", "ANALYZE due_dates", sql.STATES):
-        cursor.execute(statement, known)
-    cursor.execute(sql.MERGE, known)
+        cursor.execute(statement, params)
+    cursor.execute(sql.MERGE, params)
     written = int(cursor.rowcount)
-    cursor.execute(sql.PRUNE, known)
+    cursor.execute(sql.PRUNE, params)
     return written + int(cursor.rowcount)

@@ -18,7 +18,9 @@ from domventas.core import tenancy
 from domventas.core.money import minor_units
 from finance.kinds import KIND_PARAMS
 from finance.models import ReconcileMark, SettlementLine
-from finance.services import discrepancies, receivables
+from finance.selectors.silent_sites import sites_without_statements
+from finance.services import deviation_sql as sums
+from finance.services import discrepancies, news, receivables
 from finance.services import expected_sql as setup
 from finance.services import reconcile_sql as sql
 from finance.services.expected import expect
@@ -57,25 +59,30 @@ class Reconciled:
 def reconcile(*, now: datetime, since: datetime | None = None, full: bool = False) -> Reconciled:
     """Judge the acting client's order lines and settlement lines that are new or changed; all of them with `full`.
 
-    Rules that changed since the last run make it a full one. Opens a transaction.
+    What a run costs follows what is new since the last one, not what there is. Rules that changed since then make it a
+    full one. Opens a transaction.
 
     Args:
         since: order lines changed at or after this moment; default where the last run ended.
         now: decides what is due and overdue.
     """
-    resolved = resolve_awaiting()
+    before = ReconcileMark.objects.only("lines_until").first()
+    resolved = resolve_awaiting(since=None if full or before is None else _since(before))
     count_if_never_counted(Order, OrderLine, OrderCharge, SettlementLine)
     with transaction.atomic(), connection.cursor() as cursor:
         client = tenancy.current().one
         mark = ReconcileMark.objects.select_for_update().get_or_create()[0]
-        params: dict[str, Any] = {"client": client, "full": full, "now": now, "today": now.astimezone(UTC).date()}
+        params: dict[str, Any] = {
+            "client": client, "full": full, "now": now, "today": now.astimezone(UTC).date(),
+            "without_statements": sorted(sites_without_statements()),
+        }  # fmt: skip
         moved = _moved(cursor, params, mark)
         params |= {
             **KIND_PARAMS,
             # Every currency there is: to ask which ones the orders have would read all of them.
             "currencies": list(minor_units()), "minor_units": list(minor_units().values()),
             "full": full or any(moved[name] != getattr(mark, name) for name in ("rules_digest", "tax_collectors")),
-            "since": since or (mark.lines_until - OVERLAP if mark.lines_until else datetime.min.replace(tzinfo=UTC)),
+            "since": since or _since(mark) or datetime.min.replace(tzinfo=UTC),
             "collectors": moved["tax_collectors"],
             "run": RUN, "step": STEP, "slack": SLACK,
         }  # fmt: skip
@@ -88,37 +95,52 @@ def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
     """All steps in order; the temporary tables hand the lines from one to the next."""
     drop_temporary(cursor)
     done: dict[str, int] = {}
+    news.gather(cursor, params)
     for step, table in ((setup.DIRTY, "dirty_lines"), (setup.FACTS, "line_facts"), (setup.PAID, "paid")):
         cursor.execute(step, params)
         cursor.execute(f"ANALYZE {table}")
     cursor.execute("SELECT count(*) FROM line_facts")
     done["lines"] = cursor.fetchone()[0]
+    had_gaps = params["full"] or _is(cursor, sql.HAS_GAPS, params)
     done["expected"] = expect(cursor, params)
-    done["verdicts"] = _written(
-        cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, counted=(sql.MERGE, sql.PRUNE, sql.TOUCHED, sql.RATE_GROUPS)
-    )
+    has_gaps = had_gaps or _is(cursor, sql.HAS_GAPS, params)
+    _run(cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, "ANALYZE judged", sums.BEFORE)
+    done["verdicts"] = _written(cursor, params, sql.MERGE, sql.PRUNE)
+    _run(cursor, params, sql.TOUCHED, sums.LOST, sums.TOUCHED, sums.ADD, sums.REBUILD, sums.FLIP)
+    done["verdicts"] += _written(cursor, params, sums.REGROUP)
     receivables.widen(cursor, params)
-    done["states"] = _written(cursor, params, counted=(sql.LINE_STATES, sql.ACCOUNT_STATES, sql.RULE_GAPS))
+    done["states"] = _written(
+        cursor, params, sql.LINE_STATES, sql.ACCOUNT_STATES, *([sql.RULE_GAPS] if has_gaps else [])
+    )
     done["receivables"] = receivables.judge(cursor, params)
     done["discrepancies"] = discrepancies.find(cursor, params)
+    news.settle(cursor, params)
     drop_temporary(cursor)
     return done
 
 
-def _written(cursor: CursorWrapper, params: Mapping[str, Any], *before: str, counted: tuple[str, ...]) -> int:
-    """Run statements; how many rows those that write into our tables changed."""
-    for statement in before:
+def _run(cursor: CursorWrapper, params: Mapping[str, Any], *statements: str) -> None:
+    for statement in statements:
         cursor.execute(statement, params)
+
+
+def _written(cursor: CursorWrapper, params: Mapping[str, Any], *statements: str) -> int:
+    """Run statements that write into our tables; how many rows they changed."""
     rows = 0
-    for statement in counted:
+    for statement in statements:
         cursor.execute(statement, params)
-        rows += 0 if statement is sql.TOUCHED else max(int(cursor.rowcount), 0)
+        rows += max(int(cursor.rowcount), 0)
     return rows
+
+
+def _is(cursor: CursorWrapper, question: str, params: Mapping[str, Any]) -> bool:
+    cursor.execute(question, params)
+    return bool(cursor.fetchone()[0])
 
 
 def drop_temporary(cursor: CursorWrapper) -> None:
     """Remove the temporary tables of a run, so that another may follow in the same transaction."""
-    names = (*setup.TEMPORARY, *receivables.TEMPORARY, *discrepancies.TEMPORARY)
+    names = (*news.TEMPORARY, *setup.TEMPORARY, *receivables.TEMPORARY, *discrepancies.TEMPORARY)
     cursor.execute(f"DROP TABLE IF EXISTS {', '.join(f'pg_temp.{name}' for name in names)}")
 
 
@@ -131,6 +153,11 @@ def _moved(cursor: CursorWrapper, params: Mapping[str, Any], mark: ReconcileMark
     cursor.execute(sql.COLLECTORS, params)
     collectors = sorted({*mark.tax_collectors, *(row[0] for row in cursor.fetchall())})
     return {"rules_digest": digest, "lines_until": seen, "tax_collectors": collectors}
+
+
+def _since(mark: ReconcileMark) -> datetime | None:
+    """From where on order lines count as changed; None before the first run."""
+    return mark.lines_until - OVERLAP if mark.lines_until else None
 
 
 def _remember(mark: ReconcileMark, moved: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 #: What was last seen, what the rules were like, and which sites keep the buyers' tax.
 RULES_DIGEST: Final = """
-SELECT md5(concat_ws('|',
+SELECT md5(concat_ws('|', 'sums', %(without_statements)s::text,
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_feerule AS r WHERE r.client_id = %(client)s),
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_refundrule AS r WHERE r.client_id = %(client)s),
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_tolerance AS r WHERE r.client_id = %(client)s),
@@ -16,22 +16,26 @@ SELECT md5(concat_ws('|',
 SEEN_UNTIL: Final = "SELECT max(changed_at) FROM orders_orderline WHERE client_id = %(client)s"
 
 COLLECTORS: Final = """
-SELECT DISTINCT site FROM finance_settlementline
-WHERE client_id = %(client)s AND state IN ('new', 'awaiting') AND kind = 'withheld_tax' AND site <> ''
+SELECT DISTINCT s.site
+FROM finance_settlement AS h
+JOIN finance_settlementline AS s ON s.client_id = %(client)s AND s.settlement_id = h.id
+WHERE h.client_id = %(client)s AND NOT h.is_seen AND s.kind = 'withheld_tax' AND s.site <> ''
+  AND s.state IN ('new', 'awaiting')
 """
 
 #: Expected beside paid for each line, event and kind. Several equal bookings where one is expected are a doubled one.
+#: `step` is the unit in which rates move; a fee belongs to a run if the rate so moved gives what was charged.
 JUDGED: Final = """
 CREATE TEMP TABLE judged ON COMMIT DROP AS
 WITH beside AS (
     SELECT coalesce(w.line_id, p.line_id) AS line_id, coalesce(w.event, p.event) AS event,
            coalesce(w.kind, p.kind) AS kind, w.amount AS expected, p.amount AS actual,
-           p.amount - w.amount AS difference, w.basis, p.lines,
+           p.amount - w.amount AS difference, w.basis, w.rate, w.base_amount AS base, w.tax_amount AS tax, p.lines,
            p.different, p.one, p.line_id IS NOT NULL AS is_paid, w.line_id IS NOT NULL AS is_wanted
     FROM wanted AS w FULL JOIN paid AS p USING (line_id, event, kind)
 ),
 tolerated AS (
-    SELECT b.*, f.status, f.shipped, f.currency,
+    SELECT b.*, f.status, f.shipped, f.currency, f.account_id, f.site, f.category, f.ordered_on,
            greatest(coalesce(t.absolute_amount, power(10::numeric, -f.digits)),
                     coalesce(t.share_of_fee, 0) * abs(b.expected)) AS allowed,
            EXISTS (SELECT 1 FROM paid AS e WHERE e.line_id = b.line_id AND e.event = b.event) AS is_booked,
@@ -57,21 +61,36 @@ verdicts AS (
         WHEN abs(difference) <= allowed THEN 'tolerated'
         ELSE 'discrepancy' END AS verdict
     FROM tolerated
-)
-SELECT line_id, event, kind, expected, actual,
-       CASE WHEN basis = 'gap' OR NOT is_booked THEN NULL
-            ELSE coalesce(actual, 0) - coalesce(expected, 0) END AS difference,
-       currency, verdict,
-       CASE WHEN verdict <> 'discrepancy' THEN ''
-            WHEN kind = 'unknown' THEN 'unknown_kind'
-            WHEN lines > 1 AND different = 1 AND abs(one - expected) <= allowed
-            THEN CASE WHEN expected < 0 THEN 'charged_twice' ELSE 'paid_twice' END
-            WHEN event = 'refund' AND NOT is_price THEN 'refund_fee_wrong'
-            WHEN NOT is_wanted THEN 'unexpected'
-            WHEN is_price THEN CASE WHEN is_paid OR expected < 0 THEN 'price_differs' ELSE 'part_missing' END
-            WHEN coalesce(actual, 0) < expected THEN 'fee_overcharged'
-            ELSE 'fee_undercharged' END AS cause
-FROM verdicts
+),
+caused AS (
+    SELECT *, CASE WHEN basis = 'gap' OR NOT is_booked THEN NULL
+                   ELSE coalesce(actual, 0) - coalesce(expected, 0) END AS gap,
+           CASE WHEN verdict <> 'discrepancy' THEN ''
+                WHEN kind = 'unknown' THEN 'unknown_kind'
+                WHEN lines > 1 AND different = 1 AND abs(one - expected) <= allowed
+                THEN CASE WHEN expected < 0 THEN 'charged_twice' ELSE 'paid_twice' END
+                WHEN event = 'refund' AND NOT is_price THEN 'refund_fee_wrong'
+                WHEN NOT is_wanted THEN 'unexpected'
+                WHEN is_price THEN CASE WHEN is_paid OR expected < 0 THEN 'price_differs' ELSE 'part_missing' END
+                WHEN coalesce(actual, 0) < expected THEN 'fee_overcharged'
+                ELSE 'fee_undercharged' END AS cause
+    FROM verdicts
+),
+charged AS (
+    SELECT *, CASE WHEN event = 'sale' AND cause IN ('fee_overcharged', 'fee_undercharged') AND rate > 0 AND base > 0
+                   THEN abs(actual) * CASE WHEN expected = 0 THEN 1 ELSE (expected - coalesce(tax, 0)) / expected END
+                   END AS fee
+    FROM caused
+),
+moved AS (SELECT *, round((fee / base - rate) / %(step)s) * %(step)s AS delta FROM charged)
+SELECT line_id, event, kind, expected, actual, gap AS difference, currency, verdict, cause,
+       CASE WHEN verdict = 'tolerated'
+            THEN concat_ws('|', 'month', account_id, site, kind, event, currency, date_trunc('month', ordered_on)::date)
+            WHEN delta <> 0 AND abs(fee - (rate + delta) * base) <= %(slack)s
+            THEN concat_ws('|', 'run', account_id, currency, 'rate_changed', site, kind, category, trim_scale(rate),
+                           trim_scale(rate + delta), sign(gap)::int)
+            ELSE '' END AS sum_key
+FROM moved
 """
 
 #: Tax on a fee deviates with its fee: one finding, not two.
@@ -85,73 +104,25 @@ WHERE j.verdict = 'discrepancy' AND j.kind = 'referral_fee_tax' AND fee.kind = '
 #: Store verdicts that differ. A line in a group of equal deviations stays there while it deviates as before.
 MERGE: Final = """
 INSERT INTO finance_linereconciliation AS t (
-    client_id, line_id, event, kind, expected, actual, difference, currency, verdict, cause, group_key)
-SELECT %(client)s, line_id, event, kind, expected, actual, difference, currency, verdict, cause, ''
+    client_id, line_id, event, kind, expected, actual, difference, currency, verdict, cause, group_key, sum_key)
+SELECT %(client)s, line_id, event, kind, expected, actual, difference, currency, verdict, cause, '', sum_key
 FROM judged
 ORDER BY line_id, event, kind
 ON CONFLICT (client_id, line_id, event, kind) DO UPDATE
 SET expected = excluded.expected, actual = excluded.actual, difference = excluded.difference,
-    currency = excluded.currency, verdict = excluded.verdict, cause = excluded.cause, group_key = ''
-WHERE (t.expected, t.actual, t.difference, t.currency, t.verdict,
+    currency = excluded.currency, verdict = excluded.verdict, cause = excluded.cause, group_key = '',
+    sum_key = excluded.sum_key
+WHERE (t.expected, t.actual, t.difference, t.currency, t.verdict, t.sum_key,
        CASE WHEN t.cause = 'rate_changed' AND excluded.cause IN ('fee_overcharged', 'fee_undercharged')
             THEN excluded.cause ELSE t.cause END)
       IS DISTINCT FROM (excluded.expected, excluded.actual, excluded.difference, excluded.currency, excluded.verdict,
-                        excluded.cause)
+                        excluded.sum_key, excluded.cause)
 """
 
 PRUNE: Final = """
 DELETE FROM finance_linereconciliation AS t USING line_facts AS f
 WHERE t.client_id = %(client)s AND t.line_id = f.line_id
   AND NOT EXISTS (SELECT 1 FROM judged AS j WHERE (j.line_id, j.event, j.kind) = (t.line_id, t.event, t.kind))
-"""
-
-#: A run of fees at one site, of one kind and category, that all deviate by the same rate in one direction: the rate has
-#: changed, or our rule is wrong. `step` is the unit in which rates move; a line belongs to the run if the rate so moved
-#: gives what was charged.
-RATE_GROUPS: Final = """
-WITH deviating AS (
-    SELECT r.id, r.line_id, site.code AS site, r.kind, r.cause, r.group_key, sign(r.difference) AS direction,
-           coalesce(nullif(l.category, ''), nullif(p.site_categories ->> site.code, ''), p.category, '') AS category,
-           e.rate, e.base_amount AS base,
-           abs(r.actual)
-           * CASE WHEN e.amount = 0 THEN 1 ELSE (e.amount - coalesce(e.tax_amount, 0)) / e.amount END AS fee
-    FROM finance_linereconciliation AS r
-    JOIN finance_expectedcharge AS e
-      ON e.client_id = %(client)s AND (e.line_id, e.event, e.kind) = (r.line_id, r.event, r.kind)
-    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
-    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
-    JOIN marketplaces_site AS site ON site.id = o.site_id
-    LEFT JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = l.sku_id
-    LEFT JOIN catalog_product AS p ON p.client_id = %(client)s AND p.id = s.product_id
-    WHERE r.client_id = %(client)s AND r.verdict = 'discrepancy' AND r.event = 'sale'
-      AND r.cause IN ('fee_overcharged', 'fee_undercharged', 'rate_changed') AND e.rate > 0 AND e.base_amount > 0
-),
-moved AS (SELECT *, round((fee / base - rate) / %(step)s) * %(step)s AS delta FROM deviating),
-same AS (
-    SELECT * FROM moved
-    WHERE delta <> 0 AND abs(fee - (rate + delta) * base) <= %(slack)s
-),
-grouped AS (
-    SELECT m.id, 'rate_changed|' || m.site || '|' || m.kind || '|' || m.category || '|' || trim_scale(m.rate) || '|'
-           || trim_scale(m.rate + m.delta) AS group_key,
-           count(*) OVER (PARTITION BY m.site, m.kind, m.category, m.rate, m.delta, m.direction) AS members
-    FROM same AS m
-),
-right_now AS (
-    SELECT d.id, d.line_id, coalesce(g.group_key, '') AS group_key,
-           CASE WHEN g.id IS NOT NULL THEN 'rate_changed'
-                WHEN d.direction < 0 THEN 'fee_overcharged' ELSE 'fee_undercharged' END AS cause,
-           d.cause AS stored_cause, d.group_key AS stored_key
-    FROM deviating AS d LEFT JOIN grouped AS g ON g.id = d.id AND g.members >= %(run)s
-),
-changed AS (
-    UPDATE finance_linereconciliation AS r SET cause = n.cause, group_key = n.group_key
-    FROM right_now AS n
-    WHERE r.client_id = %(client)s AND r.id = n.id
-      AND (n.cause, n.group_key) IS DISTINCT FROM (n.stored_cause, n.stored_key)
-    RETURNING r.line_id
-)
-INSERT INTO touched_lines SELECT line_id FROM changed
 """
 
 TOUCHED: Final = """
@@ -208,11 +179,17 @@ WITH stated AS (
                WHEN kind = 'unknown' AND (order_ref = '' OR event = 'account') THEN 'unknown_kind'
                ELSE '' END AS cause
     FROM finance_settlementline
-    WHERE client_id = %(client)s AND order_line_id IS NULL AND (%(full)s OR state IN ('new', 'awaiting'))
+    WHERE client_id = %(client)s AND order_line_id IS NULL AND (%(full)s OR state = 'new')
 )
 UPDATE finance_settlementline AS s SET state = x.state, cause = x.cause
 FROM stated AS x
 WHERE s.client_id = %(client)s AND s.id = x.id AND (s.state, s.cause) IS DISTINCT FROM (x.state, x.cause)
+"""
+
+#: Whether a gap opens, closes or changes in this run; else the list of gaps stands as it is.
+HAS_GAPS: Final = """
+SELECT EXISTS (SELECT 1 FROM finance_expectedcharge AS e JOIN line_facts AS f USING (line_id)
+               WHERE e.client_id = %(client)s AND e.basis = 'gap')
 """
 
 #: One row per combination no rule covers, with the lines and the money it keeps from being judged.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
 from domventas.core import bulk, tenancy
 from domventas.core.money import minor_unit
@@ -18,33 +18,35 @@ from marketplaces.records import FeeKind
 from orders.models import Order, OrderLine
 
 
-def resolve_awaiting(account: Account | None = None) -> int:
+def resolve_awaiting(account: Account | None = None, *, since: datetime | None = None) -> int:
     """Give awaiting lines the order lines that have come since; they are judged anew. Returns how many were found.
 
     A handful of statements per account, however many lines wait.
+
+    Args:
+        since: look only at lines whose order has changed since then, and at statements that are new; default at all.
     """
     accounts = [account] if account else list(Account.objects.all())
-    return sum(_resolve(each) for each in accounts)
+    return sum(_resolve(each, since) for each in accounts)
 
 
-def _resolve(account: Account) -> int:
-    waiting = SettlementLine.objects.filter(account_id=account.pk, state="awaiting", reversed_in=None)
-    digits = _digits(waiting)
-    if not digits["currencies"]:
-        return 0
-    params: dict[str, Any] = {"client": tenancy.current().one, "account": account.pk, **digits}
-    count_if_never_counted(Order, OrderLine, SettlementLine)
+def _resolve(account: Account, since: datetime | None) -> int:
+    params: dict[str, Any] = {"client": tenancy.current().one, "account": account.pk, "since": since}
     with bulk.copy_stage("waiting", sql.WAITING_STAGE, ()) as stage, connection.cursor() as cursor:
-        cursor.execute(sql.on(stage, sql.WAITING), params)
+        cursor.execute(sql.on(stage, sql.WAITING_SINCE if since else sql.WAITING), params)
+        if not cursor.rowcount:
+            return 0
+        cursor.execute(sql.on(stage, sql.STAGED_CURRENCIES))
+        params |= _digits([row[0] for row in cursor.fetchall()])
+        count_if_never_counted(Order, OrderLine, SettlementLine)
         # Without counts the planner takes the waiting lines for one and compares each with each.
         cursor.execute(f"ANALYZE {stage}")
         cursor.execute(sql.on(stage, sql.RESOLVE), params)
         return int(cursor.rowcount)
 
 
-def _digits(lines: QuerySet[SettlementLine]) -> dict[str, list[Any]]:
-    """The currencies of some lines and their minor units."""
-    currencies = list(lines.order_by().values_list("currency", flat=True).distinct())
+def _digits(currencies: list[str]) -> dict[str, list[Any]]:
+    """Currencies and their minor units."""
     return {"currencies": currencies, "minor_units": [minor_unit(currency) for currency in currencies]}
 
 
@@ -68,8 +70,9 @@ def reclassify(channel: str) -> int:
         "events": [meaning.event and meaning.event.value for meaning in known.values()],
         "kinds": [meaning.kind.value for meaning in known.values()],
         "classes": [meaning.money_class.value for meaning in known.values()],
-        **_digits(unknown),
+        **_digits(list(unknown.order_by().values_list("currency", flat=True).distinct())),
     }
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.UNSEEN, params)
         cursor.execute(sql.RECLASSIFY, params)
         return int(cursor.rowcount)

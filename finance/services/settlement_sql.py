@@ -228,13 +228,36 @@ WAITING_STAGE: Final = {
     "currency": "text",
 }
 
+#: Lines that wait for an order: all, or those whose order has changed since and those of statements nobody has seen.
 WAITING: Final = """
 INSERT INTO @stage
-SELECT id, order_ref, order_line_ref, seller_sku, site, kind, amount, currency
-FROM finance_settlementline
-WHERE client_id = %(client)s AND account_id = %(account)s AND state = 'awaiting' AND order_line_id IS NULL
-  AND reversed_in IS NULL
+SELECT s.id, s.order_ref, s.order_line_ref, s.seller_sku, s.site, s.kind, s.amount, s.currency
+FROM finance_settlementline AS s
+WHERE s.client_id = %(client)s AND s.account_id = %(account)s AND s.state = 'awaiting' AND s.order_line_id IS NULL
+  AND s.reversed_in IS NULL
 """
+WAITING_SINCE: Final = """
+INSERT INTO @stage
+WITH moved AS (
+    SELECT DISTINCT o.external_id AS order_ref
+    FROM orders_orderline AS l JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
+    WHERE l.client_id = %(client)s AND l.changed_at >= %(since)s AND l.account_id = %(account)s
+),
+asked AS (
+    SELECT s.id FROM moved AS m
+    JOIN finance_settlementline AS s
+      ON s.client_id = %(client)s AND s.account_id = %(account)s AND s.order_ref = m.order_ref AND s.state = 'awaiting'
+    UNION
+    SELECT s.id FROM finance_settlement AS h
+    JOIN finance_settlementline AS s
+      ON s.client_id = %(client)s AND s.settlement_id = h.id AND s.state = 'awaiting'
+    WHERE h.client_id = %(client)s AND h.account_id = %(account)s AND NOT h.is_seen
+)
+SELECT s.id, s.order_ref, s.order_line_ref, s.seller_sku, s.site, s.kind, s.amount, s.currency
+FROM asked AS a JOIN finance_settlementline AS s ON s.client_id = %(client)s AND s.id = a.id
+WHERE s.order_line_id IS NULL AND s.reversed_in IS NULL
+"""
+STAGED_CURRENCIES: Final = "SELECT DISTINCT currency FROM @stage"
 
 #: Give awaiting lines the order line that has arrived since, with the site and the tax that follow from it.
 RESOLVE: Final = f"""
@@ -255,6 +278,15 @@ FROM placed AS p
 JOIN digits AS d USING (currency)
 LEFT JOIN taxed AS t USING (site, kind, day)
 WHERE l.client_id = %(client)s AND l.id = p.id
+"""
+
+#: Statements with lines whose words have a meaning now are news again.
+UNSEEN: Final = """
+UPDATE finance_settlement SET is_seen = false
+WHERE client_id = %(client)s AND account_id = ANY(%(accounts)s::bigint[]) AND is_seen AND id IN (
+    SELECT settlement_id FROM finance_settlementline
+    WHERE client_id = %(client)s AND account_id = ANY(%(accounts)s::bigint[]) AND kind = 'unknown'
+      AND raw_type = ANY(%(raw_types)s::text[]))
 """
 
 #: Give lines of unknown kind the meaning their words have been given since, with the tax that stands inside.

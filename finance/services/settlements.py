@@ -118,6 +118,7 @@ def book(stage: str, account: Account, settlement: Settlement, *, raw_id: int | 
     settlement.status = Settlement.Status.INCONSISTENT if difference else Settlement.Status.LOADED
     settlement.loaded_at = now
     settlement.raw_id = raw_id or settlement.raw_id
+    settlement.is_seen = False
     settlement.save()
     return _result(settlement, staged, changed=True, written=written)
 
@@ -167,7 +168,8 @@ def _header(
         for name in changed:
             setattr(settlement, name, says[name])
         settlement.raw_id = raw_id or settlement.raw_id
-        settlement.save(update_fields=[*changed, "raw_id"])
+        settlement.is_seen = False
+        settlement.save(update_fields=[*changed, "raw_id", "is_seen"])
     return settlement, False
 
 

@@ -80,7 +80,9 @@ def load_transactions(
     ]
     rows = (_transaction(account, record, raw_id) for record in wanted)
     compare = [name for name in _TRANSACTION if name not in {"account", "external_id", "raw_id"}]
-    result = bulk.upsert(Transaction, _TRANSACTION, rows, ("account", "external_id"), compare=compare)
+    result = bulk.upsert(
+        Transaction, _TRANSACTION, rows, ("account", "external_id"), compare=compare, extra={"is_seen": False}
+    )
     by_day = Counter(
         record.posted_at.astimezone(UTC).date() for record in latest.values() if record.external_id not in stored
     )
