@@ -28,16 +28,12 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent
 PORT = 54999  # only names the socket file: nothing listens on TCP
-SUPERUSER = DATABASE = "domventas"
-SOCKET = "valkey.sock"
+SUPERUSER, DATABASE, SOCKET = "domventas", "domventas", "valkey.sock"
+SMALL = {"shared_buffers": "256MB", "work_mem": "32MB", "max_wal_size": "2GB"}
+LARGE = {"shared_buffers": "2GB", "work_mem": "128MB", "max_wal_size": "8GB"}  # benches: the work counts
 START_LIMIT = 60.0  # seconds; after kill -9 PostgreSQL first waits for its orphans and replays its log
 STOP_LIMIT = 20.0  # seconds; Valkey refuses SIGTERM for ever when it cannot write its file
 HELD = ("already exists", "still in use")  # what PostgreSQL says while the remains of a killed one go away
-#: What PostgreSQL may use by kind of server: a bench measures the work, not the want of memory.
-MEMORY = {
-    "bench": {"shared_buffers": "2GB", "work_mem": "128MB", "maintenance_work_mem": "512MB", "max_wal_size": "8GB"},
-    "": {"shared_buffers": "256MB", "work_mem": "32MB", "max_wal_size": "2GB"},
-}
 ROLES = {"DATABASE_URL": "app", "DATABASE_OWNER_URL": "owner", "DATABASE_OPS_URL": "ops"}
 
 _joined: dict[str, IO[str]] = {}  # kind → the open file whose shared lock says that we are here
@@ -290,12 +286,11 @@ class Postgres(Server):
         lasting = "off" if self.place.kind == "test" else "on"  # tests start anew, and count their statements
         options = {
             "listen_addresses": "", "port": PORT, "unix_socket_directories": self.place.run,
-            "max_connections": 100, **MEMORY.get(self.place.kind, MEMORY[""]), "jit": "off",
+            "max_connections": 100, **(LARGE if self.place.kind == "bench" else SMALL), "jit": "off",
             "fsync": lasting, "full_page_writes": lasting, "autovacuum": lasting,
             "client_connection_check_interval": "1s",  # a killed client's statement ends
         }  # fmt: skip
-        flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
-        return [self.programs / "postgres", "-D", self._cluster(), *flags]
+        return [self.programs / "postgres", "-D", self._cluster(), *(f"--{k}={v}" for k, v in options.items())]
 
     def _cluster(self) -> Path:
         """The data directory; made beside its place and moved there: a half-made one is never used."""
