@@ -127,33 +127,43 @@ flipped AS (
 INSERT INTO touched_sums (key, is_flipped) SELECT key, true FROM flipped
 """
 
-#: Tell the lines of runs: all of one that has flipped, else those judged in this run.
-REGROUP: Final = """
-WITH asked AS (
-    SELECT r.id FROM finance_linereconciliation AS r
-    WHERE r.client_id = %(client)s AND r.sum_key IN (SELECT key FROM touched_sums WHERE is_flipped)
-    UNION
-    SELECT r.id FROM judged AS j
-    JOIN finance_linereconciliation AS r
-      ON r.client_id = %(client)s AND (r.line_id, r.event, r.kind) = (j.line_id, j.event, j.kind)
-    WHERE j.sum_key LIKE 'run|%%'
-),
+_REGROUP: Final = """
 changed AS (
     UPDATE finance_linereconciliation AS r
     SET cause = n.cause, group_key = n.group_key
     FROM asked AS a
-    JOIN finance_linereconciliation AS q ON q.client_id = %(client)s AND q.id = a.id
-    JOIN finance_deviationsum AS s ON s.client_id = %(client)s AND s.key = q.sum_key
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN s.is_run THEN 'rate_changed'
-                    WHEN q.difference < 0 THEN 'fee_overcharged' ELSE 'fee_undercharged' END AS cause,
-               CASE WHEN s.is_run THEN s.group_key ELSE '' END AS group_key
+        SELECT CASE WHEN a.is_run THEN 'rate_changed'
+                    WHEN a.difference < 0 THEN 'fee_overcharged' ELSE 'fee_undercharged' END AS cause,
+               CASE WHEN a.is_run THEN a.run ELSE '' END AS group_key
     ) AS n
-    WHERE r.client_id = %(client)s AND r.id = q.id AND (r.cause, r.group_key) <> (n.cause, n.group_key)
+    WHERE r.client_id = %(client)s AND r.id = a.id AND (r.cause, r.group_key) <> (n.cause, n.group_key)
     RETURNING r.line_id
 )
 INSERT INTO touched_lines SELECT line_id FROM changed
 """
+
+#: Tell all lines of the runs that have flipped.
+REGROUP_FLIPPED: Final = f"""
+WITH asked AS (
+    SELECT r.id, r.difference, s.is_run, s.group_key AS run
+    FROM (SELECT DISTINCT key FROM touched_sums WHERE is_flipped) AS x
+    JOIN finance_deviationsum AS s ON s.client_id = %(client)s AND s.key = x.key
+    JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.sum_key = x.key
+),
+{_REGROUP}"""
+
+#: Tell the lines judged now which run they are in, if any.
+REGROUP: Final = f"""
+WITH asked AS (
+    SELECT r.id, r.difference, s.is_run, s.group_key AS run
+    FROM judged AS j
+    JOIN finance_deviationsum AS s ON s.client_id = %(client)s AND s.key = j.sum_key
+    JOIN finance_linereconciliation AS r
+      ON r.client_id = %(client)s AND (r.line_id, r.event, r.kind) = (j.line_id, j.event, j.kind)
+    WHERE j.sum_key LIKE 'run|%%'
+),
+{_REGROUP}"""
 
 #: By what the findings of the touched sums are known.
 FINGERPRINTS: Final = """

@@ -75,7 +75,8 @@ CREATE TEMP TABLE wanted (
 ) ON COMMIT DROP
 """
 
-#: What the order says the buyer pays, for the pieces that were shipped.
+#: What the order says the buyer pays, for the pieces that were shipped. Kinds are no condition for the index: it would
+#: be searched once for each of them.
 SALE_PRICES: Final = """
 INSERT INTO wanted
 SELECT f.line_id, 'sale', c.kind, round(sum(c.amount) * f.shipped / f.quantity, f.digits), NULL, 'order', NULL, NULL,
@@ -85,7 +86,7 @@ SELECT f.line_id, 'sale', c.kind, round(sum(c.amount) * f.shipped / f.quantity, 
 FROM line_facts AS f
 JOIN orders_ordercharge AS c ON c.client_id = %(client)s AND c.line_id = f.line_id AND c.event = 'sale'
 WHERE f.shipped > 0 AND f.quantity > 0 AND c.currency = f.currency
-  AND c.kind = ANY(%(prices)s::text[] || %(taxes)s::text[])
+  AND c.kind || '' = ANY(%(prices)s::text[] || %(taxes)s::text[])
 GROUP BY f.line_id, c.kind, f.shipped, f.quantity, f.digits
 HAVING round(sum(c.amount) * f.shipped / f.quantity, f.digits) <> 0
 """

@@ -7,16 +7,16 @@ from typing import Final
 #: Lines whose receivable may change beside those judged in this run: time has come to their day, a statement covers the
 #: day their money is released (or has ceased to), a booking names their order, or a person has decided or let run out.
 OPEN: Final = """
-WITH periods AS (
+WITH periods AS MATERIALIZED (  -- whole days: a time compared with a day would keep the wall from using the index
     -- a cycle that states no beginning begins where the one before ended; one that was moved also counts where it was
     SELECT h.account_id,
-           least(coalesce(h.period_start, (
+           (least(coalesce(h.period_start, (
                      SELECT max(n.period_end) FROM finance_settlement AS n
                      WHERE n.client_id = %(client)s AND n.account_id = h.account_id AND n.currency = h.currency
                        AND n.period_end < h.period_end), '-infinity'),
                  CASE WHEN h.seen_end <> h.period_end THEN coalesce(h.seen_start, '-infinity') ELSE h.seen_start END)
-               AS since,
-           greatest(h.period_end, h.seen_end) AS until
+            - interval '1 day')::date AS since,
+           (greatest(h.period_end, h.seen_end) + interval '1 day')::date AS until
     FROM new_statements AS x JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = x.id
 ),
 booked AS (
@@ -39,7 +39,7 @@ INSERT INTO dirty_lines
     FROM periods AS p
     JOIN finance_receivable AS r
       ON r.client_id = %(client)s AND r.account_id = p.account_id
-     AND r.release_on >= (p.since - interval '1 day')::date AND r.release_on <= (p.until + interval '1 day')::date
+     AND r.release_on BETWEEN p.since AND p.until
     WHERE r.state NOT IN ('paid', 'refunded', 'written_off')
     UNION
     SELECT s.order_line_id  -- of a statement that has moved every line is settled on another day

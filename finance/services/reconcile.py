@@ -94,6 +94,8 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
 def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
     """All steps in order; the temporary tables hand the lines from one to the next."""
     drop_temporary(cursor)
+    if not params["full"]:
+        cursor.execute(sql.LOOK_UP)
     done: dict[str, int] = {}
     news.gather(cursor, params)
     for step, table in ((setup.DIRTY, "dirty_lines"), (setup.FACTS, "line_facts"), (setup.PAID, "paid")):
@@ -106,8 +108,7 @@ def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
     has_gaps = had_gaps or _is(cursor, sql.HAS_GAPS, params)
     _run(cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, "ANALYZE judged", sums.BEFORE)
     done["verdicts"] = _written(cursor, params, sql.MERGE, sql.PRUNE)
-    _run(cursor, params, sql.TOUCHED, sums.LOST, sums.TOUCHED, sums.ADD, sums.REBUILD, sums.FLIP)
-    done["verdicts"] += _written(cursor, params, sums.REGROUP)
+    done["verdicts"] += _add_up(cursor, params)
     receivables.widen(cursor, params)
     done["states"] = _written(
         cursor, params, sql.LINE_STATES, sql.ACCOUNT_STATES, *([sql.RULE_GAPS] if has_gaps else [])
@@ -115,8 +116,19 @@ def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
     done["receivables"] = receivables.judge(cursor, params)
     done["discrepancies"] = discrepancies.find(cursor, params)
     news.settle(cursor, params)
+    cursor.execute(sql.AS_EVER)
     drop_temporary(cursor)
     return done
+
+
+def _add_up(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
+    """Bring the sums of deviations up to date, and tell lines that joined or left a run. Returns how many were told."""
+    _run(cursor, params, sql.TOUCHED, sums.TOUCHED, sums.LOST)
+    if cursor.rowcount or params["full"]:
+        _run(cursor, params, "ANALYZE sums_lost", sums.REBUILD)
+    _run(cursor, params, sums.ADD, "ANALYZE touched_sums", sums.FLIP)
+    flipped = int(cursor.rowcount)
+    return _written(cursor, params, *([sums.REGROUP_FLIPPED] if flipped else []), sums.REGROUP)
 
 
 def _run(cursor: CursorWrapper, params: Mapping[str, Any], *statements: str) -> None:

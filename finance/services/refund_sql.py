@@ -17,7 +17,7 @@ WITH stated AS (
     JOIN orders_ordercharge AS c ON c.client_id = %(client)s AND c.line_id = f.line_id AND c.event = 'refund'
     LEFT JOIN orders_orderrefund AS r
       ON r.client_id = %(client)s AND r.line_id = f.line_id AND r.external_id = c.refund_ref
-    WHERE c.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]) AND c.currency = f.currency
+    WHERE c.kind || '' = ANY(%(prices)s::text[] || %(taxes)s::text[]) AND c.currency = f.currency
     GROUP BY f.line_id, c.refund_ref, c.kind
 ),
 told AS (
