@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 
 from domventas.core.fields import ClientForeignKey
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, ClientPart
 
 #: The closed list of tables without a wall. They hold no business data and no secrets.
 GLOBAL: Final = frozenset({
@@ -87,7 +87,14 @@ def _model_problems(model: type[ClientModel]) -> Iterator[checks.CheckMessage]:
             if model.partition_by and model.partition_by not in constraint.fields:
                 text = f"does not contain {model.partition_by}, by which the table is partitioned"
                 yield checks.Error(f"{label}.{constraint.name} {text}", id="core.E006")
+    if issubclass(model, ClientPart) and not any(map(_proves_client, model._meta.local_fields)):
+        yield checks.Error(f"{label}: nothing proves the client; it is no part of another row", id="core.E010")
     yield from _brand_problems(model)
+
+
+def _proves_client(field: models.Field[Any, Any]) -> bool:
+    """Whether the database itself holds this reference, client included, for every row."""
+    return isinstance(field, ClientForeignKey) and field.db_wall and not field.null
 
 
 def _brand_problems(model: type[ClientModel]) -> Iterator[checks.CheckMessage]:

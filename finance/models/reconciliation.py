@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import AmountField, ClientForeignKey, CurrencyField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, ClientPart
 from finance.models.rules import KINDS
 from finance.models.settlements import Settlement
 from marketplaces.models import Account
@@ -16,7 +16,7 @@ from orders.models import OrderLine
 EVENTS = [(x.value, x.value) for x in MoneyEvent]
 
 
-class ExpectedCharge(ClientModel):
+class ExpectedCharge(ClientPart):
     """What the marketplace should book for one order line, event and kind, signed as seen by us.
 
     Amounts come from the order itself (prices, taxes) or from a dated rule (fees); what a buyer got back is taken from
@@ -31,7 +31,7 @@ class ExpectedCharge(ClientModel):
         PAID = "paid", _("the money given back")
         GAP = "gap", _("no rule")
 
-    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="expected_charges")
+    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="expected_charges", db_index=False)
     event = models.CharField(_("event"), max_length=8, choices=EVENTS)
     kind = models.CharField(_("kind"), max_length=24, choices=KINDS)
     amount = AmountField(_("amount"), null=True)
@@ -45,7 +45,7 @@ class ExpectedCharge(ClientModel):
 
     volatile = ("rule_id",)
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("expected charge")
         verbose_name_plural = _("expected charges")
         constraints = [
@@ -71,13 +71,13 @@ class Verdict(models.TextChoices):
     NO_EXPECTATION = "no_rule", _("no rule to expect it")
 
 
-class LineReconciliation(ClientModel):
+class LineReconciliation(ClientPart):
     """One order line × event × kind: expected beside actual, the difference, and the verdict [currency].
 
     `sum_key` names the `DeviationSum` the row is added up in: tolerated differences and fees off by a rate.
     """
 
-    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="reconciliations")
+    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="reconciliations", db_index=False)
     event = models.CharField(_("event"), max_length=8, choices=EVENTS)
     kind = models.CharField(_("kind"), max_length=24, choices=KINDS)
     expected = AmountField(_("expected"), null=True)
@@ -91,7 +91,7 @@ class LineReconciliation(ClientModel):
 
     volatile = ("sum_key",)
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("reconciliation of an order line")
         verbose_name_plural = _("reconciliations of order lines")
         constraints = [
@@ -156,7 +156,7 @@ class DeviationSum(ClientModel):
         return self.key
 
 
-class Receivable(ClientModel):
+class Receivable(ClientPart):
     """What a marketplace owes for one shipped order line, in exactly one state [order's currency].
 
     `expected_net` = everything expected for the sale and its refunds; `paid` = everything settled; `open` = the rest.
@@ -175,7 +175,7 @@ class Receivable(ClientModel):
         WRITTEN_OFF = "written_off", _("written off")
         NO_EVIDENCE = "no_evidence", _("no evidence yet")
 
-    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="receivables")
+    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="receivables", db_index=False)
     account_id = models.BigIntegerField(_("account"))
     currency = CurrencyField(_("currency"))
     shipped_value = AmountField(
@@ -194,7 +194,7 @@ class Receivable(ClientModel):
 
     volatile = ("look_on",)
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("receivable")
         verbose_name_plural = _("receivables")
         constraints = [models.UniqueConstraint(fields=["client", "line"], name="receivable_client_line_uniq")]

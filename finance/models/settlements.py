@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import AmountField, ClientForeignKey, CurrencyField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, ClientPart
 from finance.models.rules import KINDS
 from marketplaces.models import Account
 from marketplaces.records import MoneyClass, MoneyEvent, TransactionState
@@ -73,7 +73,7 @@ class Settlement(ClientModel):
         return self.settlement_ref
 
 
-class SettlementLine(ClientModel):
+class SettlementLine(ClientPart):
     """One money line of a settlement, signed as seen by us; `amount = net_amount + tax_amount` [currency].
 
     `line_key` is the source's own line id, else the hash of its raw fields and `#n` for the n-th equal line. A later
@@ -83,7 +83,7 @@ class SettlementLine(ClientModel):
 
     volatile = ("raw_id", "reverses")
 
-    settlement = ClientForeignKey(Settlement, on_delete=models.CASCADE, related_name="lines")
+    settlement = ClientForeignKey(Settlement, on_delete=models.CASCADE, related_name="lines", db_index=False)
     account_id = models.BigIntegerField(_("account"))
     settlement_ref = models.CharField(_("settlement number"), max_length=80)
     line_key = models.CharField(_("key"), max_length=90)
@@ -108,20 +108,18 @@ class SettlementLine(ClientModel):
     quantity = models.IntegerField(_("quantity"), null=True, blank=True)
     description = models.CharField(_("description"), max_length=300, blank=True)
     order_line = ClientForeignKey(
-        OrderLine, on_delete=models.SET_NULL, related_name="settlement_lines", null=True, blank=True
+        OrderLine, on_delete=models.SET_NULL, related_name="settlement_lines", null=True, blank=True, db_index=False
     )
     state = models.CharField(_("state"), max_length=12, choices=LineState, default=LineState.NEW)
     cause = models.CharField(_("cause"), max_length=30, blank=True)
     raw_id = models.BigIntegerField(_("raw document"), null=True, blank=True)
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         ordering = ["ordinal"]
         verbose_name = _("settlement line")
         verbose_name_plural = _("settlement lines")
         constraints = [
-            models.UniqueConstraint(
-                fields=["client", "account_id", "settlement_ref", "line_key"], name="settlementline_client_ref_key_uniq"
-            )
+            models.UniqueConstraint(fields=["client", "settlement", "line_key"], name="settlementline_client_key_uniq")
         ]
         indexes = [
             models.Index(fields=["client", "settlement", "ordinal"], name="settlementline_settlement_idx"),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Listing, Sku
 from domventas.core.fields import AmountField, ClientForeignKey, CurrencyField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, ClientPart
 from marketplaces.models import Account, Site
 from marketplaces.records import FeeKind, FulfillmentOwner, LineStatus, MoneyEvent
 from orders.models.scope import OfOrderManager, OrderManager
@@ -24,7 +24,7 @@ class Order(ClientModel):
     objects: ClassVar[OrderManager[Order]] = OrderManager()
     volatile = ("raw_id",)
 
-    account = ClientForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    account = ClientForeignKey(Account, on_delete=models.PROTECT, related_name="orders", db_index=False)
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
     external_id = models.CharField(_("order"), max_length=80)
     alias = models.CharField(_("other number"), max_length=120, blank=True)
@@ -65,7 +65,7 @@ class Order(ClientModel):
         return self.external_id
 
 
-class OrderLine(ClientModel):
+class OrderLine(ClientPart):
     """One ordered position. `hold` says why it waits; an unmapped offer holds it until somebody maps the offer."""
 
     brand_path = "sku__product__brand"
@@ -74,10 +74,12 @@ class OrderLine(ClientModel):
         NONE = "", _("none")
         UNMAPPED = "unmapped", _("unknown offer")
 
-    order = ClientForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    order = ClientForeignKey(Order, on_delete=models.CASCADE, related_name="lines", db_index=False)
     account_id = models.BigIntegerField(_("account"))
     external_id = models.CharField(_("line"), max_length=80)
-    sku = ClientForeignKey(Sku, on_delete=models.PROTECT, related_name="order_lines", null=True, blank=True)
+    sku = ClientForeignKey(
+        Sku, on_delete=models.PROTECT, related_name="order_lines", null=True, blank=True, db_index=False
+    )
     listing = ClientForeignKey(
         Listing, on_delete=models.SET_NULL, related_name="order_lines", null=True, blank=True, db_wall=False
     )
@@ -99,7 +101,7 @@ class OrderLine(ClientModel):
 
     volatile = ("changed_at",)
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("order line")
         verbose_name_plural = _("order lines")
         constraints = [
@@ -120,18 +122,18 @@ class OrderLine(ClientModel):
         return self.external_id
 
 
-class OrderRefund(ClientModel):
+class OrderRefund(ClientPart):
     """Money given back for one order line, as the order source states it."""
 
     brand_path = "line__sku__product__brand"
 
-    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="refunds")
+    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="refunds", db_index=False)
     external_id = models.CharField(_("refund"), max_length=120)
     refunded_at = models.DateTimeField(_("refunded at"), null=True, blank=True)
     quantity = models.PositiveIntegerField(_("quantity"), null=True, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
         constraints = [
@@ -142,19 +144,19 @@ class OrderRefund(ClientModel):
         return self.external_id
 
 
-class OrderCharge(ClientModel):
+class OrderCharge(ClientPart):
     """One amount of an order line as the order itself states it, signed as seen by us [order's currency]."""
 
     brand_path = "line__sku__product__brand"
 
-    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="charges")
+    line = ClientForeignKey(OrderLine, on_delete=models.CASCADE, related_name="charges", db_index=False)
     event = models.CharField(_("event"), max_length=8, choices=[(x.value, x.value) for x in MoneyEvent], default="sale")
     refund_ref = models.CharField(_("refund"), max_length=120, blank=True)
     kind = models.CharField(_("kind"), max_length=24, choices=[(x.value, x.value) for x in FeeKind])
     amount = AmountField(_("amount"))
     currency = CurrencyField(_("currency"))
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("charge of an order line")
         verbose_name_plural = _("charges of order lines")
         constraints = [
@@ -167,13 +169,13 @@ class OrderCharge(ClientModel):
         return f"{self.kind} {self.amount} {self.currency}"
 
 
-class OrderEvent(ClientModel):
+class OrderEvent(ClientPart):
     """Something that became of an order line: status changes, holds, releases, corrections."""
 
     objects: ClassVar[OfOrderManager[OrderEvent]] = OfOrderManager()
     volatile = True
 
-    order = ClientForeignKey(Order, on_delete=models.CASCADE, related_name="events")
+    order = ClientForeignKey(Order, on_delete=models.CASCADE, related_name="events", db_index=False)
     line_external_id = models.CharField(_("line"), max_length=80, blank=True)
     what = models.CharField(_("what"), max_length=40)
     before = models.CharField(_("before"), max_length=200, blank=True)
@@ -181,7 +183,7 @@ class OrderEvent(ClientModel):
     actor = models.CharField(_("who"), max_length=254, blank=True)
     at = models.DateTimeField(_("at"))
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("order event")
         verbose_name_plural = _("order events")
         constraints = [
@@ -195,7 +197,7 @@ class OrderEvent(ClientModel):
         return f"{self.what} {self.before} → {self.after}"
 
 
-class OrderException(ClientModel):
+class OrderException(ClientPart):
     """Something odd about a loaded order that a person should see; the order itself is loaded.
 
     `resolved_by` is empty when the oddity went away by itself; then it comes back if it is seen again.
@@ -208,7 +210,7 @@ class OrderException(ClientModel):
         UNKNOWN_STATUS = "unknown_status", _("unknown status")
         PRICE_ZERO = "price_zero", _("price is zero")
 
-    order = ClientForeignKey(Order, on_delete=models.CASCADE, related_name="exceptions")
+    order = ClientForeignKey(Order, on_delete=models.CASCADE, related_name="exceptions", db_index=False)
     code = models.CharField(_("what"), max_length=20, choices=Code)
     detail = models.CharField(_("detail"), max_length=300, blank=True)
     seen_at = models.DateTimeField(_("seen at"))
@@ -217,7 +219,7 @@ class OrderException(ClientModel):
 
     volatile = ("seen_at", "resolved_at")
 
-    class Meta(ClientModel.Meta):
+    class Meta(ClientPart.Meta):
         verbose_name = _("order exception")
         verbose_name_plural = _("order exceptions")
         constraints = [

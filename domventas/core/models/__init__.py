@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domventas.core.models.audit import AuditEntry, AuditSeal
-from domventas.core.models.base import ClientModel
+from domventas.core.models.base import ClientModel, ClientPart
 from domventas.core.models.jobs import Dispatch, Firing, TaskRun
 from domventas.core.models.limits import CalendarDay, Threshold
 from domventas.core.models.people import Client, Membership, User, UserManager
@@ -15,6 +15,7 @@ __all__ = [
     "CalendarDay",
     "Client",
     "ClientModel",
+    "ClientPart",
     "Dispatch",
     "Firing",
     "Membership",

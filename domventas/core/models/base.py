@@ -45,3 +45,25 @@ class ClientModel(models.Model):
     class Meta:
         abstract = True
         base_manager_name = "objects"
+
+
+class ClientPart(ClientModel):
+    """A row of a big table that is part of another row: it needs a `ClientForeignKey` to it that is never empty.
+
+    The composite key to that parent already proves the client, so the row has no second key to the client itself:
+    PostgreSQL would check it for every row, and never find anything.
+    """
+
+    client = models.ForeignKey(
+        "core.Client",
+        on_delete=models.PROTECT,
+        editable=False,
+        default=tenancy.acting_client_id,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("client"),
+    )
+
+    class Meta(ClientModel.Meta):
+        abstract = True

@@ -59,9 +59,10 @@ def _book(
     net = (amount / (1 + rates[site])).quantize(_CENT, ROUND_HALF_UP) if is_fee else amount
     posted_at = datetime.strptime(row["posted-date-time"], "%Y-%m-%d %H:%M:%S %Z").replace(tzinfo=UTC)
     SettlementLine.objects.get_or_create(
-        account_id=account.pk, settlement_ref=settlement.settlement_ref, line_key=f"{ordinal}",
+        settlement=settlement, line_key=f"{ordinal}",
         defaults={
-            "settlement": settlement, "ordinal": ordinal, "raw_type": raw_type, "kind": meaning.kind.value,
+            "account_id": account.pk, "settlement_ref": settlement.settlement_ref, "ordinal": ordinal,
+            "raw_type": raw_type, "kind": meaning.kind.value,
             "event": meaning.event.value if meaning.event else "sale", "money_class": meaning.money_class.value,
             "amount": amount, "net_amount": net, "tax_amount": amount - net, "currency": settlement.currency,
             "posted_at": posted_at, "order_ref": row["order-id"], "order_line_ref": row["order-item-code"],
