@@ -14,7 +14,7 @@ from django.db import IntegrityError, ProgrammingError, connection, connections,
 from domventas.core import bulk, partitions
 from domventas.core.checks import walled_models
 from domventas.core.fields import ClientForeignKey
-from domventas.core.models import AuditEntry, ClientModel, Membership, Threshold
+from domventas.core.models import AuditEntry, ClientModel, ClientPart, Membership, Threshold
 from domventas.core.roles import Role
 from domventas.core.tenancy import NoClient, acting_for
 from domventas.core.tests.conftest import House
@@ -200,6 +200,20 @@ def test_every_reference_inside_a_client_has_its_composite_key_except_those_that
     )
     assert wanted == set(found)
     assert len(wanted) > 10
+
+
+def test_every_row_proves_its_client_by_its_own_key_or_by_that_of_the_row_it_is_part_of(db: None) -> None:
+    own = set(
+        rows(
+            "SELECT conrelid::regclass::text FROM pg_constraint"
+            " WHERE contype = 'f' AND confrelid = 'core_client'::regclass"
+        )
+    )
+    without = [model for model in walled_models() if (model._meta.db_table,) not in own]
+    proofs = {model: [f for f in model._meta.local_fields if isinstance(f, ClientForeignKey)] for model in without}
+    assert all(issubclass(model, ClientPart) for model in without)
+    assert all(any(f.db_wall and not f.null for f in proofs[model]) for model in without)
+    assert len(without) > 5
 
 
 def test_a_reference_to_another_clients_row_is_refused_whoever_writes_it(alba: House, corvo: House) -> None:
