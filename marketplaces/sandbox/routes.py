@@ -7,11 +7,14 @@ from .wire.amazon_finances import list_transactions
 from .wire.amazon_orders import get_order, search_orders
 from .wire.amazon_reports import create_report, download, get_document, get_report, list_reports
 from .wire.amazon_sellers import marketplace_participations
+from .wire.amazon_shipments import confirm_shipment
 from .wire.control import control_routes
 from .wire.http import Request, Response, Route, route
 from .wire.mirakl_money import list_billing_cycles, list_invoices, list_transaction_lines
 from .wire.mirakl_orders import list_orders
+from .wire.mirakl_shipments import set_tracking, ship_order
 from .wire.mirakl_shop import list_offers, shop_information
+from .wire.shipping import shipment_routes
 from .wire.state import State
 from .world.places import ACCOUNTS
 
@@ -27,6 +30,7 @@ def all_routes(state: State) -> list[Route]:
 
     routes = [
         *control_routes(state),
+        *shipment_routes(state),
         route("POST", "/amazon/auth/o2/token", token),
         route("GET", "/amazon/documents/{account}/{document_id}", document),
     ]
@@ -40,6 +44,7 @@ def _amazon(state: State, region: str) -> list[Route]:
     table: list[tuple[str, str, str, amazon_base.Answer]] = [
         ("GET", "/orders/2026-01-01/orders", "searchOrders", search_orders),
         ("GET", "/orders/2026-01-01/orders/{order_id}", "getOrder", get_order),
+        ("POST", "/orders/v0/orders/{order_id}/shipmentConfirmation", "confirmShipment", confirm_shipment),
         ("GET", "/reports/2021-06-30/reports", "getReports", list_reports),
         ("POST", "/reports/2021-06-30/reports", "createReport", create_report),
         ("GET", "/reports/2021-06-30/reports/{report_id}", "getReport", get_report),
@@ -54,15 +59,17 @@ def _amazon(state: State, region: str) -> list[Route]:
 
 
 def _bunnings(state: State) -> list[Route]:
-    table = [
-        ("/api/orders", "OR11", list_orders),
-        ("/api/offers", "OF21", list_offers),
-        ("/api/sellerpayment/transactions_logs", "TL02", list_transaction_lines),
-        ("/api/seller-billing-cycles", "SBC11", list_billing_cycles),
-        ("/api/invoices", "IV01", list_invoices),
-        ("/api/account", "A01", shop_information),
+    table: list[tuple[str, str, str, mirakl_base.Answer]] = [
+        ("GET", "/api/orders", "OR11", list_orders),
+        ("PUT", "/api/orders/{order_id}/tracking", "OR23", set_tracking),
+        ("PUT", "/api/orders/{order_id}/ship", "OR24", ship_order),
+        ("GET", "/api/offers", "OF21", list_offers),
+        ("GET", "/api/sellerpayment/transactions_logs", "TL02", list_transaction_lines),
+        ("GET", "/api/seller-billing-cycles", "SBC11", list_billing_cycles),
+        ("GET", "/api/invoices", "IV01", list_invoices),
+        ("GET", "/api/account", "A01", shop_information),
     ]
     return [
-        route("GET", f"/bunnings{path}", mirakl_base.guarded(state, operation, answer))
-        for path, operation, answer in table
+        route(method, f"/bunnings{path}", mirakl_base.guarded(state, operation, answer))
+        for method, path, operation, answer in table
     ]

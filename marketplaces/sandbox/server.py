@@ -18,6 +18,7 @@ from .faults.injector import Injector, fault_routes
 from .faults.plan import split
 from .routes import all_routes
 from .wire.control import truth_lines
+from .wire.drops import Drops
 from .wire.http import Handler, Request, Wrapper, dispatcher, iso, json_response
 from .wire.limits import Buckets
 from .wire.state import Clock, State
@@ -133,7 +134,9 @@ def open_sandbox(
     state.base_url = f"http://127.0.0.1:{server.server_address[1]}"
     server.clock = clock
     injector = Injector(plan)
-    server.handler = dispatcher([*all_routes(state), *fault_routes(injector)], [*wrappers, injector.wrap])
+    drops = Drops()
+    routes = [*all_routes(state), *fault_routes(injector), *drops.routes()]
+    server.handler = dispatcher(routes, [*wrappers, injector.wrap, drops.wrap])
     truth_file = world_dir(seed, world.now) / "truth.jsonl"
     write_atomically(truth_file, truth_lines(world, iso(clock())))
     return Sandbox(url=state.base_url, state=state, server=server, truth_file=truth_file, injector=injector)

@@ -17,6 +17,7 @@ TOKEN_SECONDS = 3600
 RATES = {
     "searchOrders": Rate(0.0056, 20),
     "getOrder": Rate(0.5, 30),
+    "confirmShipment": Rate(2, 10),
     "createReport": Rate(0.0167, 15),
     "getReport": Rate(2, 15),
     "getReports": Rate(0.0222, 10),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..world.amounts import LineAmounts, line_amounts
-from ..world.model import Line, Order
+from ..world.model import Line, Order, Package
 from ..world.places import SITES
 from .http import cents_text, iso
 
@@ -35,7 +35,7 @@ def fulfillment_status(order: Order, as_of: datetime) -> str:
         return "PENDING"
     open_lines = [line for line in order.lines if not _past(line.cancelled_at, as_of)]
     shipped = sum(_past(line.shipped_at, as_of) for line in open_lines)
-    if not shipped:
+    if not shipped and not any(line.sent for line in open_lines):
         return "UNSHIPPED"
     return "SHIPPED" if shipped == len(open_lines) else "PARTIALLY_SHIPPED"
 
@@ -123,7 +123,7 @@ def _item(order: Order, line: Line, as_of: datetime, data: Collection[str], stat
     if "CANCELLATION" in data and is_cancelled:
         view["cancellation"] = {"cancellationExecution": {"cancelledBy": "BUYER", "cancelReason": "NO_LONGER_NEEDED"}}
     if "FULFILLMENT" in data:
-        shipped = line.quantity if _past(line.shipped_at, as_of) else 0
+        shipped = line.quantity if _past(line.shipped_at, as_of) else line.sent
         view["fulfillment"] = {
             "quantityFulfilled": shipped,
             "quantityUnfulfilled": 0 if is_cancelled else line.quantity - shipped,
@@ -167,10 +167,26 @@ def _order_proceeds(order: Order, as_of: datetime) -> dict[str, Any]:
     }
 
 
+def _told(package: Package, order: Order, as_of: datetime) -> dict[str, Any]:
+    """A package as the seller told it."""
+    lines = [line for line in order.lines if line.ref in package.items]
+    is_delivered = all(_past(line.delivered_at, as_of) for line in lines)
+    return {
+        "packageReferenceId": package.ref,
+        "createdTime": iso(package.shipped_at),
+        "packageStatus": {"status": "DELIVERED" if is_delivered else "IN_TRANSIT"},
+        "carrier": package.carrier,
+        "shipTime": iso(package.shipped_at),
+        "trackingNumber": package.tracking,
+        "packageItems": [{"orderItemId": ref, "quantity": count} for ref, count in package.items.items()],
+    }
+
+
 def _packages(order: Order, as_of: datetime) -> list[dict[str, Any]]:
-    packages = []
-    for number in sorted({line.package for line in order.lines if _past(line.shipped_at, as_of)}):
-        lines = [line for line in order.lines if line.package == number]
+    packages = [_told(package, order, as_of) for package in order.packages]
+    by_itself = [line for line in order.lines if not line.sent]
+    for number in sorted({line.package for line in by_itself if _past(line.shipped_at, as_of)}):
+        lines = [line for line in by_itself if line.package == number]
         shipped_at = lines[0].shipped_at or order.confirmed_at
         is_delivered = all(_past(line.delivered_at, as_of) for line in lines)
         packages.append(

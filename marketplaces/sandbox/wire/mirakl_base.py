@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from ..world.places import ACCOUNTS, Account
+from ..world.places import ACCOUNTS
 from .http import Request, Response, json_response
 from .limits import Rate
 from .paging import seal, unseal
@@ -18,6 +18,8 @@ SHOP = ACCOUNTS["bunnings-au"]
 _DAY = 86_400
 RATES = {
     "OR11": Rate(1 / 60, 20),
+    "OR23": Rate(1, 30),
+    "OR24": Rate(1, 30),
     "OF21": Rate(1 / 60, 20),
     "TL02": Rate(20 / 60, 20),
     "SBC11": Rate(1 / _DAY, 20),
@@ -25,7 +27,7 @@ RATES = {
     "A01": Rate(1 / _DAY, 20),
 }
 
-Answer = Callable[[State, Account, Request], Response]
+Answer = Callable[..., Response]
 
 
 def error(status: int, message: str) -> Response:
@@ -33,11 +35,11 @@ def error(status: int, message: str) -> Response:
     return json_response({"message": message, "status": status}, status)
 
 
-def guarded(state: State, operation: str, answer: Answer) -> Callable[[Request], Response]:
+def guarded(state: State, operation: str, answer: Answer) -> Callable[..., Response]:
     """Check key and shop, keep to the ceiling, then `answer(state, account, request)`; odd parameters give 400."""
     rate = RATES[operation]
 
-    def serve(request: Request) -> Response:
+    def serve(request: Request, **arguments: str) -> Response:
         if request.headers.get("authorization") != API_KEY or SHOP.code in state.revoked:
             return error(401, "Unauthorized")
         if request.one("shop_id") not in (None, SHOP.external_id):
@@ -46,7 +48,7 @@ def guarded(state: State, operation: str, answer: Answer) -> Callable[[Request],
         if wait:
             return error(429, "Too Many Requests").with_headers(Retry_After=str(max(1, math.ceil(wait))))
         try:
-            response = answer(state, SHOP, request)
+            response = answer(state, SHOP, request, **arguments)
         except ValueError as problem:
             return error(400, f"A parameter is not valid: {problem}")
         # Calls per second, ours alone: a sped-up sandbox has to say how fast it may be asked.

@@ -118,7 +118,10 @@ def _view(order: Order, clock: datetime) -> dict[str, Any]:
     }
     if _past(order.confirmed_at, clock) and not _past(order.cancelled_at, clock):
         view["acceptance_decision_date"] = view["customer_debited_date"] = iso(order.confirmed_at)
-    if state in ("SHIPPED", "RECEIVED", "CLOSED"):
+    if order.tracking:
+        view["shipping_carrier_code"], view["shipping_company"] = order.tracking["code"], order.tracking["name"]
+        view["shipping_tracking"] = order.tracking["number"]
+    elif state in ("SHIPPED", "RECEIVED", "CLOSED"):
         view["shipping_tracking"] = f"33{order.ref[1:-2]}"
     return view
 

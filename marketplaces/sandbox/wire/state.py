@@ -64,6 +64,8 @@ class State:
     tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
     reports: dict[str, AskedReport] = field(default_factory=dict)
+    told: list[tuple[str, str, str, dict[str, int]]] = field(default_factory=list)
+    """Tellings of parcels that took effect: account, order, package, pieces by line."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     _by_ref: dict[str, dict[str, Order]] = field(default_factory=dict)
     _kept: dict[str, Any] = field(default_factory=dict)
@@ -87,6 +89,10 @@ class State:
             found = [token for token, (code, _) in self.tokens.items() if code == account]
             self.tokens.update(dict.fromkeys(found, (account, 0.0)))
         return len(found)
+
+    def forget_answers(self) -> None:
+        """The world has changed: questions are looked into anew. The caller holds the lock."""
+        self._kept.clear()
 
     def order(self, account: str, ref: str) -> Order | None:
         """An order of the account by its reference, if the clock already knows it."""

@@ -66,11 +66,24 @@ class Line:
     delivered_at: datetime | None = None
     cancelled_at: datetime | None = None
     refund: Refund | None = None
+    sent: int = 0
+    """Pieces the seller told us have left; 0 while the line lives as the world planned."""
 
     @property
     def price_cents(self) -> int:
         """Unit price times quantity."""
         return self.unit_cents * self.quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A parcel the seller told us of: pieces by line."""
+
+    ref: str
+    carrier: str
+    tracking: str
+    shipped_at: datetime
+    items: dict[str, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +102,8 @@ class Order:
     refused: bool = False
     closed_at: datetime | None = None
     changes: tuple[datetime, ...] = ()
+    packages: list[Package] = field(default_factory=list)
+    tracking: dict[str, str] = field(default_factory=dict)
 
     def updated_at(self, clock: datetime) -> datetime | None:
         """The last change up to the clock; None while the order does not exist yet."""
