@@ -6,9 +6,9 @@ is the outbox's work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -106,3 +106,21 @@ class Push:
     partial: bool = True
     needs: frozenset[str] = field(default_factory=frozenset)
     cadence: str = "*/5 * * * *"
+
+
+def packed(command: ShipmentCommand) -> dict[str, Any]:
+    """A command as plain JSON values."""
+    return asdict(command) | {"shipped_at": command.shipped_at.astimezone(UTC).isoformat()}
+
+
+def shipment(stored: Mapping[str, Any]) -> ShipmentCommand:
+    """The command that was packed."""
+    values = dict(stored)
+    values["lines"] = tuple(ShippedLine(**line) for line in values["lines"])
+    values["shipped_at"] = datetime.fromisoformat(values["shipped_at"])
+    values["ship_from"] = ShipFrom(**values["ship_from"]) if values["ship_from"] else None
+    return ShipmentCommand(**values)
+
+
+COMMAND_OF_PUSH: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {"shipments": shipment}
+"""Push → how its command is read back from what was packed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from marketplaces.connectors.amazon import client, offers, orders, reports, settlements, transactions
+from marketplaces.connectors.amazon import client, offers, orders, reports, settlements, shipments, transactions
 from marketplaces.connectors.amazon.settlement_file import parse_settlement
 from marketplaces.connectors.amazon.sites import SITES
 from marketplaces.port import Connector, Flow, Reports
@@ -61,5 +61,6 @@ amazon = Connector(
         lag=timedelta(minutes=3),
         history=timedelta(days=540),
     ),
+    shipments=shipments.SHIPMENTS,
     parse_settlement=parse_settlement,
 )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized, Unavailable
+from marketplaces.http import strict_json
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols.reading import iso, part, rows, text
 from marketplaces.protocols.sign_in import with_token
@@ -18,6 +19,8 @@ CREDENTIALS = (
 )
 LIMITS = {
     "orders.search": Limit(rate=0.0056, burst=20),
+    "orders.get": Limit(rate=0.5, burst=30),
+    "shipments.confirm": Limit(rate=2.0, burst=10),
     "reports.list": Limit(rate=0.0222, burst=10),
     "reports.create": Limit(rate=0.0167, burst=15),
     "reports.get": Limit(rate=2.0, burst=15),
@@ -110,6 +113,16 @@ def body_of(answer: Answer) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Malformed("Amazon's answer is no JSON object.")
     return found
+
+
+def in_their_words(error: Refused) -> str:
+    """What Amazon says is wrong; our own words where its answer cannot be read."""
+    try:
+        told = rows(strict_json(error.excerpt.encode()).get("errors"), "errors")
+        words = [" ".join(filter(None, (str(x.get("message") or ""), str(x.get("details") or "")))) for x in told]
+    except (Malformed, AttributeError):
+        words = []
+    return "; ".join(filter(None, words)) or f"{error.message} {error.excerpt}".strip()
 
 
 def check(session: AmazonSession) -> Checked:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from marketplaces.port import Connector, Flow
-from marketplaces.protocols.mirakl import client, money, offers, orders
+from marketplaces.protocols.mirakl import client, money, offers, orders, shipments
 from marketplaces.protocols.mirakl.operator import Operator
 from marketplaces.records import OfferRecord, OrderRecord, PayoutRecord, SettlementRecord, TransactionRecord
 
@@ -67,5 +67,6 @@ def mirakl_connector(*, name: str, label: str, package: str, operator: Operator)
             overlap=timedelta(hours=2),
             history=timedelta(days=365),
         ),
+        shipments=shipments.SHIPMENTS,
         payouts=replace(cycles, translate=partial(money.translate_payouts, operator=operator), record=PayoutRecord),
     )

@@ -16,6 +16,9 @@ CREDENTIALS = (
 LIMITS = {
     # Pages of one poll come on top of the stated interval, hence the bursts.
     "OR11": Limit(rate=1 / 60, burst=20),
+    # Allowed with each change of an order; these keep a big day polite.
+    "OR23": Limit(rate=1.0, burst=20),
+    "OR24": Limit(rate=1.0, burst=20),
     "OF21": Limit(rate=1 / 60, burst=20),
     "TL02": Limit(rate=1 / 60, burst=20),
     "SBC11": Limit(rate=2 / 86400, burst=10),
@@ -32,14 +35,23 @@ class MiraklSession:
 
     def get(self, path: str, params: Mapping[str, str], *, operation: str) -> Answer:
         """Send one GET for this shop."""
+        return self.call("GET", path, params, operation=operation)
+
+    def put(self, path: str, body: Any, *, operation: str) -> Answer:
+        """Send one PUT for this shop; `body` goes as JSON, None sends none."""
+        return self.call("PUT", path, {}, operation=operation, json=body)
+
+    def call(self, method: str, path: str, params: Mapping[str, str], *, operation: str, json: Any = None) -> Answer:
+        """Send one request for this shop."""
         shop = self.door.credentials.get("shop_id", "")
         headers = {"Authorization": self.door.credentials.get("api_key", ""), "Accept": "application/json"}
         return self.door.http.request(
-            "GET",
+            method,
             self.door.hosts["api"] + path,
             operation=operation,
             headers=headers,
             params={**params, **({"shop_id": shop} if shop else {})},
+            json=json,
         )
 
     def offset_page(self, path: str, params: Mapping[str, str], token: str, *, operation: str, rows: str) -> RawPage:
