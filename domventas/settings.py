@@ -141,6 +141,7 @@ if os.environ.get("PYTEST_VERSION"):  # hundreds of logins: the slow hasher prov
 # ── marketplaces ──────────────────────────────────────────────────────────────────────────────────
 DOMVENTAS_CONNECTORS = env_list("DOMVENTAS_CONNECTORS", "marketplaces.connectors")
 SANDBOX_URL = env("SANDBOX_URL", "http://127.0.0.1:8790")
+LIVE_PUSHES = env_bool("LIVE_PUSHES")  # only production writes to live marketplaces
 REDIS_URL = env("REDIS_URL")
 
 # ── jobs ──────────────────────────────────────────────────────────────────────────────────────────

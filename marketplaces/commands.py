@@ -86,7 +86,7 @@ class ShipmentCommand:
 class Push:
     """One kind of command a marketplace takes.
 
-    send(session, command) → Sent. Raises `Throttled` only when nothing was done, `Unauthorized`, and `Refused` when
+    send(session, command) → Sent. Raises `Later` only when nothing was done, `Unauthorized`, and `Refused` when
         the request itself was turned down (the same as a Sent that is refused); any other `BorderError` means that
         the outcome is unknown.
     read_back(session, command) → what the marketplace has of it, or None: it does not have it. Only reads.

@@ -9,3 +9,6 @@ account_created = Signal()
 
 listing_changed = Signal()
 """Offers got their SKU, or came up (sku_id None). Arguments: account, offer_refs, sku_id, actor (who mapped), now."""
+
+push_settled = Signal()
+"""A command to a marketplace was settled, in the same transaction. Arguments: command (an OutboxCommand), now."""

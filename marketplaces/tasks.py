@@ -12,6 +12,7 @@ from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
 from marketplaces.registry import connectors
 from marketplaces.services import gaps, raw, schedule, streams
+from marketplaces.services.outbox_drain import drain
 from marketplaces.services.pull import pull_stream
 
 
@@ -87,3 +88,22 @@ def remove_personal_data(run: Run) -> None:
     while raw.purge(now=clock()):
         pass
     streams.forget(now=clock())
+
+
+@scheduled(
+    "shipments.push.{channel}", "*/5 * * * *", queue="push", soft=300, overlap="queue", needs="shipments",
+    freshness=timedelta(minutes=15),
+    scope=Scope(name="shipments", members=schedule.members, rows=partial(schedule.push_rows, "shipments"),
+                names=schedule.names),
+)  # fmt: skip
+def push_shipments(run: Run) -> None:
+    """Tells the marketplace which parcels have left, and finds out what became of calls nobody answered."""
+    _push(run, "shipments")
+
+
+def _push(run: Run, verb: str) -> None:
+    """Send what waits for the run's account; what comes due soon brings the run back."""
+    account = Account.objects.get(pk=run.account_id)
+    result = drain(account, verb, clock=clock, step=run.step)
+    if result.retry_after is not None:
+        raise Retry(result.retry_after.total_seconds(), note=result.note)

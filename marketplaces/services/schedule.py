@@ -30,6 +30,13 @@ def report_rows() -> list[tuple[str, str]]:
     return [(name, "") for name, connector in connectors.items() if any(f.reports for f in connector.flows.values())]
 
 
+def push_rows(verb: str) -> list[tuple[str, str]]:
+    """(marketplace, cadence) of every marketplace that can be told this."""
+    return [
+        (name, connector.pushes[verb].cadence) for name, connector in connectors.items() if verb in connector.pushes
+    ]
+
+
 def members(channel: str) -> list[int]:
     """The acting client's accounts at a marketplace that may be read."""
     return list(
