@@ -20,6 +20,7 @@ from domventas.core.tenancy import current
 from marketplaces.pages.words import FLOWS, HEALTHS
 from marketplaces.selectors import monitor
 from marketplaces.selectors.monitor import Health, Row
+from marketplaces.selectors.outbox import is_stopped
 
 #: Late flows named one by one before they are only counted.
 NAMED: Final = 2
@@ -30,13 +31,14 @@ def facts(request: HttpRequest, subject: object) -> dict[str, Any]:
     now = clock()
     rows = monitor.rows(now=now)
     url = reverse("marketplaces:monitor")
+    stopped = [Fact("bad", _("All pushes are stopped"), reverse("marketplaces:pushes"))] if is_stopped() else []
     if not rows:
-        told = [Fact("warn", _("No marketplace is connected yet"), url)]
+        told = [*stopped, Fact("warn", _("No marketplace is connected yet"), url)]
         return {"facts": told, "monitor_url": url}
     zone = ZoneInfo(Client.objects.get(pk=current().one).zone)
     orders = monitor.trust(row for row in rows if row.flow == "orders")
     late = monitor.trust(rows).late
-    told = [_complete(orders.complete_until, bool(orders.late), url, zone, now), *_late(late, url, now)]
+    told = [*stopped, _complete(orders.complete_until, bool(orders.late), url, zone, now), *_late(late, url, now)]
     return {"facts": told, "monitor_url": url}
 
 

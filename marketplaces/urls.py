@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from marketplaces.pages import monitor, raw, stream
+from marketplaces.pages import monitor, pushes, raw, stream
 
 app_name = "marketplaces"
 urlpatterns = [
     path("system/monitor/", monitor.show, name="monitor"),
     path("system/monitor/<int:pk>/", stream.steer, name="steer"),
+    path("system/pushes/", pushes.show, name="pushes"),
+    path("system/pushes/change/", pushes.change, name="push_change"),
     path("system/raw/<int:pk>/", raw.show, name="raw"),
     path("system/raw/<int:pk>/file/", raw.download, name="raw_file"),
 ]

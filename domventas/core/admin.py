@@ -143,6 +143,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
         _("System"),
         [
             (_("Integration monitor"), "marketplaces:monitor", "monitor_heart", "marketplaces.view_stream"),
+            (_("Writing back"), "marketplaces:pushes", "outbox", "marketplaces.view_pushflow"),
             (_("Accounts"), "admin:marketplaces_account_changelist", "key", "marketplaces.view_account"),
             (
                 _("Quarantine"),

@@ -1,11 +1,16 @@
 """Marketplaces in the admin: accounts to set up, streams to steer, raw documents and what waits in them to look at."""
 
 from marketplaces.admin.accounts import AccountAdmin, SiteAdmin
+from marketplaces.admin.outbox import OutboxAttemptAdmin, OutboxCommandAdmin, PushFlowAdmin, PushSwitchAdmin
 from marketplaces.admin.raw import QuarantinedAdmin, RawDocumentAdmin, SchemaDriftAdmin
 from marketplaces.admin.streams import ReportJobAdmin, StreamAdmin, SyncWindowAdmin
 
 __all__ = [
     "AccountAdmin",
+    "OutboxAttemptAdmin",
+    "OutboxCommandAdmin",
+    "PushFlowAdmin",
+    "PushSwitchAdmin",
     "QuarantinedAdmin",
     "RawDocumentAdmin",
     "ReportJobAdmin",

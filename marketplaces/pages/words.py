@@ -17,6 +17,9 @@ FLOWS: Final[dict[str, Any]] = {
 }
 """Flow → what people call it, in the order of the columns."""
 
+PUSHES: Final[dict[str, Any]] = {"shipments": _("Shipments")}
+"""Push → what people call it."""
+
 HEALTHS: Final[dict[Health, Any]] = {
     Health.BROKEN: _("sign-in refused"),
     Health.FAILING: _("failing"),
