@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from domventas.core.admin import FactsAdmin
 from domventas.core.audit import words
-from domventas.core.models import AuditEntry, AuditSeal
+from domventas.core.models import AuditEntry, AuditSeal, PiiAccess
 
 #: Columns of a change shown in the list; the entry's own page shows all.
 IN_LIST: Final = 4
@@ -142,6 +142,23 @@ class AuditSealAdmin(FactsAdmin):
     list_filter_submit = True
     fields = readonly_fields = ("number", "sealed_at", "count", "first_id", "last_id", "digest")
     ordering = ("-number",)
+
+
+@admin.register(PiiAccess)
+class PiiAccessAdmin(FactsAdmin):
+    """Who saw whose data, when and why."""
+
+    list_display = ("at", "actor", "way", "model", "label", "what", "reason")
+    list_filter = ("way", "model", ("at", RangeDateTimeFilter))
+    list_filter_submit = True
+    search_fields = ("actor", "label")
+    fields = readonly_fields = ("at", "actor", "way", "model", "row", "label", "what", "reason", "request")
+    ordering = ("-id",)
+
+    @admin.display(description=_("fields"))
+    def what(self, seen: PiiAccess) -> str:
+        """Which fields."""
+        return ", ".join(seen.fields)
 
 
 def _lines(found: list[words.Change]) -> SafeString:

@@ -51,12 +51,14 @@ EDIT: Final = READ | {"add", "change"}
 WRITE: Final = EDIT | {"delete", "import"}
 #: Set, never read back: the form shows only the fingerprint.
 SET: Final = frozenset({"view", "add", "change"})
+#: Buyers: look with a reason, take away with a reason, erase on request; nobody adds or changes them by hand.
+CARE: Final = READ | {"delete"}
 NONE: Final[frozenset[str]] = frozenset()
 
 A = Area
 GRANTS: Final[dict[Role, dict[Area, frozenset[str]]]] = {
     Role.OPS: {
-        A.ORDERS: WRITE, A.TICKETS: EDIT, A.STOCK: READ, A.CATALOG: READ, A.BUYERS: VIEW, A.SYNC: READ, A.LIMITS: VIEW,
+        A.ORDERS: WRITE, A.TICKETS: EDIT, A.STOCK: READ, A.CATALOG: READ, A.BUYERS: CARE, A.SYNC: READ, A.LIMITS: VIEW,
     },
     Role.WAREHOUSE: {
         A.ORDERS: EDIT, A.TICKETS: EDIT, A.STOCK: WRITE, A.CATALOG: READ, A.BUYERS: VIEW, A.SYNC: VIEW,
@@ -113,11 +115,13 @@ MODELS: Final[dict[str, Area]] = {
     "core.calendarday": A.LIMITS,
     "core.auditentry": A.AUDIT,
     "core.auditseal": A.AUDIT,
+    "core.piiaccess": A.AUDIT,
     "core.taskrun": A.SYNC,
     "core.proposal": A.LIMITS,
     "core.importbatch": A.SYNC,
     "marketplaces.credential": A.CREDENTIALS,
     "orders.buyercontact": A.BUYERS,
+    "orders.erasure": A.AUDIT,
 }
 
 

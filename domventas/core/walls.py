@@ -136,15 +136,15 @@ def _triggers(have: _Catalog) -> Iterator[str]:
             given.append(f"only {' '.join(audited)}")  # kept with the trigger, so that another list is noticed
             differs = " OR ".join(f'OLD."{column}" IS DISTINCT FROM NEW."{column}"' for column in audited)
         arguments = ", ".join(f"'{one}'" for one in given)
-        for name, event, when in (
-            ("audit_write", "INSERT OR DELETE", ""),
-            ("audit_update", "UPDATE", f"WHEN ({differs})"),
+        for name, event, when, wanted in (
+            ("audit_write", "INSERT OR DELETE", "", audited is True),
+            ("audit_update", "UPDATE", f"WHEN ({differs})", bool(audited)),
         ):
             has = have.triggers.get((table, name))
-            if has is not None and (not audited or has != ",".join(given)):
+            if has is not None and (not wanted or has != ",".join(given)):
                 yield f'DROP TRIGGER {name} ON "{table}"'
                 has = None
-            if audited and has is None:
+            if wanted and has is None:
                 yield (
                     f'CREATE TRIGGER {name} AFTER {event} ON "{table}" FOR EACH ROW {when} '
                     f"EXECUTE FUNCTION core_audit({arguments})"

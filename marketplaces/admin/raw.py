@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -11,22 +9,24 @@ from django.utils.html import format_html
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 
+from domventas.core import access
 from domventas.core.admin import FactsAdmin
 from domventas.core.crypto import Unreadable
 from domventas.core.errors import DomventasError
 from domventas.core.links import to_raw
+from domventas.core.models import PiiAccess
+from domventas.core.reveal import Revealed, Revealing
 from marketplaces.models import Quarantined, RawDocument, SchemaDrift
-from marketplaces.selectors.raw import document_of, shown
+from marketplaces.selectors.raw import body_of, document_of, shown
 from marketplaces.services.quarantine import excerpt_of
 from marketplaces.services.reprocess import reload
 
-#: Whoever may read buyers may read them in raw documents.
-PEOPLE: Final = "orders.view_buyercontact"
-
 
 @admin.register(RawDocument)
-class RawDocumentAdmin(FactsAdmin):
-    """What the outside said, byte by byte; personal data only for those who may see buyers."""
+class RawDocumentAdmin(Revealing, FactsAdmin):
+    """What the outside said, byte by byte; personal data is blanked, and shown to those who may, for a reason."""
+
+    may_be_taken = True
 
     list_display = ("__str__", "flow", "account_id", "size", "fetched_at", "last_fetched_at", "redacted_at")
     list_filter = ("flow",)
@@ -34,31 +34,31 @@ class RawDocumentAdmin(FactsAdmin):
     ordering = ("-last_fetched_at",)
     fields = readonly_fields = (
         "name", "flow", "account_id", "sha256", "content_type", "context", "size", "fetched_at", "last_fetched_at",
-        "purge_at", "redacted_at", "content",
+        "purge_at", "redacted_at", "reveal_link", "content",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RawDocument]:
         """Lists do without the bytes."""
         return super().get_queryset(request).defer("body")
 
-    def get_fields(self, request: HttpRequest, obj: RawDocument | None = None) -> Any:
-        """Remembers whether the person may see buyers, for the content below."""
-        if obj is not None:
-            obj.shows_people = request.user.has_perm(PEOPLE)  # type: ignore[attr-defined]  # for this page only
-        return super().get_fields(request, obj)
+    def revealed(self, row: RawDocument, *, reason: str, way: PiiAccess.Way) -> Revealed:
+        """The document as it came."""
+        text, body = shown(row, with_people=True), body_of(row)
+        access.note(row, fields=["body"], reason=reason, now=clock(), label=row.name, way=way)
+        return Revealed(text=text, file=body, file_name=f"raw-{row.pk}.bin")
 
     @admin.display(description=_("content"))
     def content(self, document: RawDocument) -> str:
-        """The document, readable."""
+        """The document, readable, without people."""
         try:
-            text = shown(document, with_people=getattr(document, "shows_people", False))
+            text = shown(document, with_people=False)
         except Unreadable as error:
             text = error.message
         return format_html('<pre dir="ltr" style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>', text)
 
 
 @admin.register(Quarantined)
-class QuarantinedAdmin(FactsAdmin):
+class QuarantinedAdmin(Revealing, FactsAdmin):
     """Records that could not be read or stored; try them again once the cause is gone."""
 
     list_display = (
@@ -71,13 +71,14 @@ class QuarantinedAdmin(FactsAdmin):
     actions = ("retry",)
     fields = readonly_fields = (
         "account", "flow", "external_id", "path", "reason", "seen_count", "first_seen_at", "last_seen_at",
-        "resolved_at", "raw_link", "content",
+        "resolved_at", "raw_link", "reveal_link",
     )  # fmt: skip
 
-    def get_fields(self, request: HttpRequest, obj: Quarantined | None = None) -> Any:
-        """The record's bytes only for those who may see buyers."""
-        fields = super().get_fields(request, obj)
-        return fields if request.user.has_perm(PEOPLE) else [name for name in fields if name != "content"]
+    def revealed(self, row: Quarantined, *, reason: str, way: PiiAccess.Way) -> Revealed:
+        """The record's bytes."""
+        text = excerpt_of(row).decode("utf-8", "replace")
+        access.note(row, fields=["excerpt"], reason=reason, now=clock(), label=row.external_id, way=way)
+        return Revealed(text=text)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Those who look after the connections."""
@@ -87,15 +88,6 @@ class QuarantinedAdmin(FactsAdmin):
     def raw_link(self, item: Quarantined) -> str:
         """Where it stands."""
         return to_raw(item.raw_id, _("raw document"))
-
-    @admin.display(description=_("content"))
-    def content(self, item: Quarantined) -> str:
-        """The record's bytes."""
-        try:
-            text = excerpt_of(item).decode("utf-8", "replace")
-        except Unreadable as error:
-            text = error.message
-        return format_html('<pre dir="ltr" style="white-space: pre-wrap">{}</pre>', text)
 
     @admin.action(description=_("Try again"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Quarantined]) -> None:

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
+from domventas.core import reveal
 from domventas.core.crypto import Unreadable
 from domventas.core.pages import page, with_query
 from marketplaces.models import Account, RawDocument
@@ -16,8 +17,6 @@ from marketplaces.pages.words import FLOWS
 from marketplaces.selectors.raw import NoSuchDocument, document_of
 from marketplaces.selectors.sheet import ROWS, View, seen_by, view
 
-#: Whoever may read buyers may read them in raw documents.
-PEOPLE: Final = "orders.view_buyercontact"
 SEE: Final = "marketplaces.view_rawdocument"
 EXPORT: Final = "marketplaces.export_rawdocument"
 #: File endings by content type; the rest is bytes.
@@ -32,14 +31,13 @@ ENDINGS: Final = {
 @require_GET
 @permission_required(SEE, raise_exception=True)
 def show(request: HttpRequest, pk: int) -> HttpResponse:
-    """Draw the document; `?row=` is a line of a file or the number of a record."""
+    """Draw the document without people; `?row=` is a line of a file or the number of a record."""
     document = _document(pk)
     row = _row(request)
-    people = request.user.has_perm(PEOPLE)
     problem = ""
     seen: View | None = None
     try:
-        seen = view(document, with_people=people, row=row)
+        seen = view(document, with_people=False, row=row)
     except Unreadable as error:
         problem = error.message
     context = {
@@ -50,7 +48,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "view": seen,
         "problem": problem,
         "row": row,
-        "is_masked": document.is_encrypted and not people,
+        "is_masked": document.is_encrypted,
+        "may_reveal": document.is_encrypted and request.user.has_perm(reveal.SEE),
         "may_download": request.user.has_perm(EXPORT) and not problem and not (seen and seen.is_hidden),
         "pages": _pages(request, seen),
     }
@@ -60,10 +59,10 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 @permission_required((SEE, EXPORT), raise_exception=True)
 def download(request: HttpRequest, pk: int) -> HttpResponse:
-    """The document as a file, personal data blanked for those who may not see buyers."""
+    """The document as a file, personal data blanked."""
     document = _document(pk)
     try:
-        body = seen_by(document, with_people=request.user.has_perm(PEOPLE))
+        body = seen_by(document, with_people=False)
     except Unreadable:
         raise Http404 from None
     if not body and document.size:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client as Browser
 
-from domventas.core.models import Client, Membership, TaskRun, User
+from domventas.core.models import Client, Membership, PiiAccess, TaskRun, User
 from domventas.core.roles import Role
 from marketplaces.models import Account, Credential, Quarantined, RawDocument, Site, Stream
 from marketplaces.services.pull import pull_stream
@@ -70,16 +70,38 @@ def test_every_list_and_row_opens(toy: Toy, account: Account, admin: Browser, mo
         assert admin.get(f"{AT}{model}/{row.pk}/change/").status_code == 200
 
 
-def test_buyers_in_raw_documents_show_to_those_who_may_see_buyers(
+def test_buyers_in_raw_documents_are_masked_and_shown_for_a_reason(
     toy: Toy, account: Account, admin: Browser, client_of: Client
 ):
     toy.fill(1)
     pull_stream(account, "orders", now=NOW)
     document = RawDocument.objects.filter(size__gt=60).first()
-    at = f"{AT}rawdocument/{document.pk}/change/"
-    masked = admin.get(at).content.decode()
-    assert ("T-000" in masked, "Buyer of" in masked) == (True, False)
-    assert "Buyer of T-000" in browser(client_of, Role.OPS).get(at).content.decode()
+    at = f"{AT}rawdocument/{document.pk}/"
+    staff = browser(client_of, Role.OPS)
+    for who in (admin, staff):
+        masked = who.get(f"{at}change/").content.decode()
+        assert ("T-000" in masked, "Buyer of" in masked) == (True, False)
+    assert f"{at}reveal/" in staff.get(f"{at}change/").content.decode()
+    assert "Buyer of" not in staff.get(f"{at}reveal/").content.decode()
+    assert admin.post(f"{at}reveal/", {"reason": "curious about it"}).status_code == 403
+    assert "Buyer of" not in staff.post(f"{at}reveal/", {"reason": "why"}).content.decode()
+    assert not PiiAccess.objects.exists()
+    shown = staff.post(f"{at}reveal/", {"reason": "the label was torn"})
+    assert "Buyer of T-000" in shown.content.decode() and "no-store" in shown["Cache-Control"]
+    taken = staff.post(f"{at}reveal/", {"reason": "the carrier asks for it", "file": "1"})
+    assert b"Buyer of T-000" in taken.content and taken["Content-Disposition"].startswith("attachment")
+    seen = PiiAccess.objects.order_by("pk").values_list("way", "actor", "model", "row", "reason")
+    assert list(seen) == [
+        ("shown", "ops@example.com", "marketplaces.RawDocument", document.pk, "the label was torn"),
+        ("exported", "ops@example.com", "marketplaces.RawDocument", document.pk, "the carrier asks for it"),
+    ]
+
+
+@pytest.mark.parametrize("lookup", ["body__contains=a", "body__startswith=gAAA", "account__credentials__secrets=x"])
+@pytest.mark.parametrize("model", ["rawdocument", "quarantined", "stream"])
+def test_nothing_secret_is_guessed_through_the_address(toy: Toy, admin: Browser, model: str, lookup: str):
+    answer = admin.get(f"{AT}{model}/?{lookup}")
+    assert answer.status_code == 400 or "e=1" in answer.headers.get("Location", "")
 
 
 def test_streams_are_steered_by_those_who_look_after_connections(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domventas.core.models.access import PiiAccess
 from domventas.core.models.audit import AuditEntry, AuditSeal
 from domventas.core.models.base import ClientModel, ClientPart
 from domventas.core.models.jobs import Dispatch, Firing, TaskRun
@@ -19,6 +20,7 @@ __all__ = [
     "Dispatch",
     "Firing",
     "Membership",
+    "PiiAccess",
     "Route",
     "TaskRun",
     "Threshold",

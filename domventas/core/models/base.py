@@ -16,9 +16,11 @@ class ClientModel(models.Model):
 
     Marks, read by sync_walls and the canonical dump:
         audited: each change is written to AuditEntry by the database itself; names of columns = only changes of
-            those, for rows that also keep where the machine stands.
+            those, for rows that the machine writes all the time.
         app_may: what the application's role may do to the table; facts that only grow say "SELECT, INSERT".
         brand_path: way to the brand ("sku__product__brand"); members limited to brands see only those.
+        free_text: columns in which a buyer may be named (see core.traces); None = every column of running text,
+            () = none, for what is public anyway.
         volatile: True = the table is left out of the canonical dump; names = these columns are.
         partition_by: a date column; the table is partitioned by its month from the first migration.
         dump_key: the natural key used by the canonical dump where no unique constraint names it.
@@ -36,6 +38,7 @@ class ClientModel(models.Model):
     objects: ClassVar[ClientManager[Self]] = ClientManager()
 
     audited: ClassVar[bool | tuple[str, ...]] = False
+    free_text: ClassVar[tuple[str, ...] | None] = None
     app_may: ClassVar[str] = "SELECT, INSERT, UPDATE, DELETE"
     brand_path: ClassVar[str] = ""
     volatile: ClassVar[bool | tuple[str, ...]] = False
