@@ -11,7 +11,7 @@ from domventas.core.jobs import Run, Scope, scheduled
 from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
 from marketplaces.registry import connectors
-from marketplaces.services import gaps, raw, schedule, streams
+from marketplaces.services import gaps, quarantine, raw, schedule, streams
 from marketplaces.services.outbox_drain import drain
 from marketplaces.services.pull import pull_stream
 
@@ -85,9 +85,11 @@ def scan_gaps(run: Run) -> None:
 @scheduled("platform.retention", "30 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26))
 def remove_personal_data(run: Run) -> None:
     """Raw documents lose their personal data when its time is over; old logs go."""
-    while raw.purge(now=clock()):
+    now = clock()
+    streams.forget(now=now)
+    quarantine.purge(now=now)
+    while raw.purge(now=now):
         pass
-    streams.forget(now=clock())
 
 
 @scheduled(

@@ -16,6 +16,7 @@ class Listing(ClientModel):
     """One offer: a SKU at an account and site under the marketplace's own key; `sku` is empty until mapped."""
 
     brand_path = "sku__product__brand"
+    free_text = ()
 
     account = ClientForeignKey(Account, on_delete=models.PROTECT, related_name="listings")
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
@@ -59,6 +60,7 @@ class UnmappedItem(ClientModel):
     """An offer somebody sold or settled that has no SKU of ours yet: it holds order lines until it is mapped."""
 
     brand_path = "sku__product__brand"
+    free_text = ()
 
     class State(models.TextChoices):
         OPEN = "open", _("to be mapped")

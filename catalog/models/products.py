@@ -13,6 +13,7 @@ class Brand(ClientModel):
     """A brand of the client; people can be limited to some brands."""
 
     brand_path = "id"
+    free_text = ()
 
     code = models.SlugField(_("code"), max_length=60)
     name = models.CharField(_("name"), max_length=100)
@@ -31,6 +32,7 @@ class Product(ClientModel):
     """What is sold, whatever its size or color; its SKUs are what stands on the shelf."""
 
     brand_path = "brand"
+    free_text = ()
 
     brand = ClientForeignKey(Brand, on_delete=models.PROTECT, related_name="products")
     code = models.CharField(_("code"), max_length=80)
@@ -54,6 +56,7 @@ class Sku(ClientModel):
     """One sellable unit as we keep it: what costs, stock and margin are about."""
 
     brand_path = "product__brand"
+    free_text = ()
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("active")
@@ -80,6 +83,7 @@ class Identifier(ClientModel):
     """One id by which somebody knows a SKU: EAN, ASIN, a marketplace's item number, a barcode."""
 
     brand_path = "sku__product__brand"
+    free_text = ()
 
     class Kind(models.TextChoices):
         EAN = "ean", _("EAN")

@@ -59,7 +59,10 @@ def body_of(document: RawDocument) -> bytes:
 
 
 def without_people(document: RawDocument) -> bytes:
-    """The bytes with personal data blanked; nothing at all where it cannot be told apart."""
+    """The bytes with personal data blanked; nothing at all where it cannot be told apart.
+
+    Raises: core.crypto.Unreadable: no key of ours opens them, or they are damaged.
+    """
     account = Account.objects.get(pk=document.account_id)
     connector = connectors.get(account.channel)
     flow = connector.flows.get(document.flow) if connector else None

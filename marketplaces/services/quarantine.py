@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection
 
-from domventas.core import crypto, tenancy
+from domventas.core import crypto, tenancy, traces
+from domventas.core.traces import Wanted
 from marketplaces.models import Quarantined, Stream
 from marketplaces.records import Drift, Record, Rejected
+from marketplaces.services.raw import mentions
 
 #: Longest excerpt kept of a record [bytes]; the whole is in the raw document.
 _EXCERPT: Final = 8192
+#: How long the bytes of a record are kept after it was last seen.
+EXCERPTS_KEPT: Final = timedelta(days=30)
 
 REJECTED = """
 INSERT INTO marketplaces_quarantined AS q (client_id, account_id, flow, raw_id, path, external_id, reason, excerpt,
@@ -85,8 +89,33 @@ def note_drift(stream: Stream, drift: Iterable[Drift], *, raw_id: int | None, no
 
 
 def excerpt_of(item: Quarantined) -> bytes:
-    """The record's bytes, for those who may read personal data. Raises: core.crypto.Unreadable."""
+    """The record's bytes, for those who may read personal data; none once they were removed.
+
+    Raises: core.crypto.Unreadable.
+    """
+    if not item.excerpt:
+        return b""
     return crypto.decrypt(bytes(item.excerpt).decode(), client=tenancy.current().one)
+
+
+def purge(*, now: datetime) -> int:
+    """Remove the bytes of records last seen so long ago that the documents they stand in have lost theirs.
+
+    Place and reason stay, so that people still see what went wrong. Returns: how many.
+    """
+    due = Quarantined.objects.filter(last_seen_at__lte=now - EXCERPTS_KEPT).exclude(excerpt=b"")
+    return due.update(excerpt=b"")
+
+
+@traces.place("quarantine", models=["marketplaces.Quarantined"])
+def forget_people(wanted: Wanted, now: datetime) -> int:
+    """Remove the bytes of records in which one of these persons or their orders stands; returns how many."""
+    done = []
+    for item in Quarantined.objects.exclude(excerpt=b"").iterator(chunk_size=200):
+        numbers = {number for account, number in wanted.orders if account == item.account_id}
+        if item.external_id in numbers or mentions(excerpt_of(item), wanted.words | numbers):
+            done.append(item.pk)
+    return Quarantined.objects.filter(pk__in=done).update(excerpt=b"")
 
 
 def _fingerprint(item: Rejected) -> str:

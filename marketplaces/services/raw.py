@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
 
-from domventas.core import crypto, partitions, tenancy
+from domventas.core import crypto, partitions, tenancy, traces
+from domventas.core.traces import Wanted
 from marketplaces.models import Account, RawDocument
 from marketplaces.port import Flow, RawPage
-from marketplaces.selectors.raw import without_people
+from marketplaces.selectors.raw import body_of, without_people
 
 #: Answers with personal data keep it no longer than this.
 PERSONAL_DATA_KEPT: Final = timedelta(days=30)
@@ -60,21 +62,68 @@ def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now:
     return document.pk
 
 
+def due_by(raw_id: int, moment: datetime) -> None:
+    """Let a document lose its personal data at that moment already, if it was to keep it longer."""
+    RawDocument.objects.filter(pk=raw_id, redacted_at=None, purge_at__gt=moment).update(purge_at=moment)
+
+
 def purge(*, now: datetime, limit: int = 500) -> int:
     """Remove personal data from documents whose day has come; returns how many. Hash and name stay.
 
-    A document that cannot be read as JSON is emptied: what we cannot blank we may not keep.
+    A document that cannot be read as JSON is emptied: what we cannot blank we may not keep. One whose key is missing
+    is left, as nobody can read it, and named in the error.
+
+    Raises: crypto.Unreadable: keys are missing; all other documents have been done.
     """
-    due = RawDocument.objects.filter(redacted_at=None, purge_at__lte=now).order_by("purge_at", "pk")[:limit]
-    done = 0
-    for document in due:
-        with transaction.atomic():
-            body = without_people(document)
-            RawDocument.objects.filter(pk=document.pk).update(
-                body=_packed(body, client=None), is_encrypted=False, redacted_at=now
-            )
-        done += 1
+    due = RawDocument.objects.filter(redacted_at=None, purge_at__lte=now).order_by("purge_at", "pk")
+    done, locked = 0, 0
+    for document in due.iterator(chunk_size=50):
+        try:
+            _redact(document, now)
+            done += 1
+        except crypto.Unreadable:
+            locked += 1
+        if done == limit:
+            return done
+    if locked and not done:
+        raise crypto.Unreadable(
+            f"{locked} raw documents are due and cannot be opened; put their key back on the ring.",
+            detail=f"{locked} documents",
+        )
     return done
+
+
+@traces.place("raw documents", models=["marketplaces.RawDocument"])
+def forget_people(wanted: Wanted, now: datetime) -> int:
+    """Blank every document in which one of these persons or their orders stands; returns how many."""
+    accounts = {account for account, _number in wanted.orders}
+    held = RawDocument.objects.filter(is_encrypted=True, redacted_at=None)
+    if accounts:
+        held = held.filter(account_id__in=accounts)
+    done = 0
+    for document in held.order_by("pk").iterator(chunk_size=50):
+        numbers = {number for account, number in wanted.orders if account == document.account_id}
+        if mentions(body_of(document), wanted.words | numbers):
+            _redact(document, now)
+            done += 1
+    return done
+
+
+def mentions(body: bytes, words: Iterable[str]) -> bool:
+    """Whether one of the words stands in a document, spelled plainly or as JSON escapes it."""
+    text = body.decode("utf-8", "replace").casefold()
+    folded = [word.casefold() for word in words]
+    spelled = [json.dumps(word)[1:-1] for word in folded]
+    return any(word in text for word in (*folded, *spelled))
+
+
+def _redact(document: RawDocument, now: datetime) -> None:
+    """Raises: crypto.Unreadable."""
+    with transaction.atomic():
+        body = without_people(document)
+        RawDocument.objects.filter(pk=document.pk).update(
+            body=_packed(body, client=None), is_encrypted=False, redacted_at=now
+        )
 
 
 def _key(flow_name: str, sha: str, identity: dict[str, str]) -> str:

@@ -1,8 +1,8 @@
 """Orders in the admin: facts to read and to follow; buyers masked."""
 
+from orders.admin.buyers import BuyerContactAdmin, ErasureAdmin
 from orders.admin.orders import OrderAdmin
 from orders.admin.parts import (
-    BuyerContactAdmin,
     OrderChargeAdmin,
     OrderEventAdmin,
     OrderExceptionAdmin,
@@ -12,6 +12,7 @@ from orders.admin.parts import (
 
 __all__ = [
     "BuyerContactAdmin",
+    "ErasureAdmin",
     "OrderAdmin",
     "OrderChargeAdmin",
     "OrderEventAdmin",

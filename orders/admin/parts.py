@@ -1,17 +1,13 @@
-"""The parts of orders in lists of their own: every line, charge, refund, event, oddity and buyer."""
+"""The parts of orders in lists of their own: every line, charge, refund, event and oddity."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.admin import FactsAdmin
 from domventas.core.links import to_row
-from orders.models import BuyerContact, OrderCharge, OrderEvent, OrderException, OrderLine, OrderRefund
-from orders.selectors import detail
+from orders.models import OrderCharge, OrderEvent, OrderException, OrderLine, OrderRefund
 
 
 @admin.register(OrderLine)
@@ -98,36 +94,3 @@ class OrderEventAdmin(FactsAdmin):
     def order_link(self, event: OrderEvent) -> str:
         """Its order."""
         return to_row(event.order)
-
-
-@admin.register(BuyerContact)
-class BuyerContactAdmin(FactsAdmin):
-    """Buyers: masked in the list, opened one by one by those who may see buyers' data."""
-
-    list_display = ("order_link", "masked", "country", "purge_at", "purged_at")
-    list_filter = ("country", ("purged_at", admin.EmptyFieldListFilter))
-    list_select_related = ("order",)
-    search_fields = ("order__external_id",)
-    fields = ("order_link", "opened", "country", "purge_at", "purged_at")
-    readonly_fields = fields
-    ordering = ("-pk",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[BuyerContact]:
-        """With the order that is shown beside."""
-        return super().get_queryset(request).select_related("order")
-
-    @admin.display(description=_("order"))
-    def order_link(self, contact: BuyerContact) -> str:
-        """Their order."""
-        return to_row(contact.order)
-
-    @admin.display(description=_("buyer"))
-    def masked(self, contact: BuyerContact) -> str:
-        """Enough to recognize, not enough to know."""
-        return detail.masked(contact)
-
-    @admin.display(description=_("buyer"))
-    def opened(self, contact: BuyerContact) -> str:
-        """Everything that is stored, for shipping and for answering the buyer."""
-        rows = detail.contact(contact).items()
-        return format_html_join("", "<div>{}: {}</div>", rows) if rows else "–"

@@ -69,6 +69,7 @@ class OrderLine(ClientPart):
     """One ordered position. `hold` says why it waits; an unmapped offer holds it until somebody maps the offer."""
 
     brand_path = "sku__product__brand"
+    free_text = ()
 
     class Hold(models.TextChoices):
         NONE = "", _("none")

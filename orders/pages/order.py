@@ -6,9 +6,10 @@ from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from domventas.core import panels
+from domventas.core import panels, reveal
 from domventas.core.pages import page
 from orders.models import Order
 from orders.selectors import detail
@@ -31,9 +32,17 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "detail": found,
         "parts": parts,
         "open_oddities": [odd for odd in found.exceptions if odd.resolved_at is None],
+        "reveal_url": _reveal_url(request, found),
         "may_see_raw": request.user.has_perm("marketplaces.view_rawdocument"),
     }
     return page(request, "orders/order.html", context)
+
+
+def _reveal_url(request: HttpRequest, found: detail.Detail) -> str:
+    """Where the buyer's data is shown for a reason; empty where there is none, or none for this person."""
+    if found.contact_id is None or not request.user.has_perm(reveal.SEE):
+        return ""
+    return reverse("admin:orders_buyercontact_reveal", args=[found.contact_id])
 
 
 @require_GET

@@ -12,13 +12,17 @@ from orders.models import BuyerContact, Order, OrderCharge, OrderEvent, OrderExc
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One order with its lines (each with `charges` and `refunds` at hand), oddities and events, the newest first."""
+    """One order with its lines (each with `charges` and `refunds` at hand), oddities and events, the newest first.
+
+    `buyer` is masked; `contact_id` is the row that holds the buyer's data, None once nothing is kept.
+    """
 
     order: Order
     lines: list[OrderLine]
     exceptions: list[OrderException]
     events: list[OrderEvent]
     buyer: str
+    contact_id: int | None
 
 
 def order(pk: int) -> Detail:
@@ -27,12 +31,14 @@ def order(pk: int) -> Detail:
     lines = OrderLine.objects.filter(order=found).select_related("sku", "listing").order_by("external_id")
     charges = Prefetch("charges", OrderCharge.objects.order_by("event", "refund_ref", "kind"))
     lines = lines.prefetch_related(charges, "refunds")
+    buyer = BuyerContact.objects.filter(order=found).first()
     return Detail(
         order=found,
         lines=list(lines),
         exceptions=list(OrderException.objects.filter(order=found).order_by("code")),
         events=list(OrderEvent.objects.filter(order=found).order_by("-at", "-pk")),
-        buyer=masked_buyer(found),
+        buyer=masked(buyer) if buyer else "–",
+        contact_id=buyer.pk if buyer and buyer.purged_at is None else None,
     )
 
 

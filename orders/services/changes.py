@@ -34,8 +34,9 @@ class Changes:
     gone_refunds: list[int] = field(default_factory=list)
     events: list[tuple[str, str, str, str, str, datetime]] = field(default_factory=list)
     exceptions: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-    contacts: list[tuple[str, dict[str, str], str, datetime]] = field(default_factory=list)
+    contacts: list[tuple[str, dict[str, str] | None, str, datetime]] = field(default_factory=list)
     purge_dates: list[tuple[str, datetime]] = field(default_factory=list)
+    people_until: list[datetime] = field(default_factory=list)
 
     def write(self, account: Account, *, now: datetime, raw_id: int | None) -> int:
         """Write it all, parents first; at most two statements per table, none for what did not change.

@@ -199,12 +199,19 @@ def oddities(record: OrderRecord) -> dict[str, str]:
 
 
 def purge_at(record: OrderRecord) -> datetime:
-    """When the buyer's data has to vanish: 30 days after the last delivery, at the latest 180 days after the order."""
-    living = [line for line in record.lines if line.status not in _GONE]
-    delivered = [line.delivered_at for line in living if line.delivered_at]
+    """When the buyer's data has to vanish: 30 days after the last delivery, at the latest 180 days after the order.
+
+    Where a delivery is not told, what was shipped counts as delivered on that day, and a canceled order as over when
+    it last changed: rather too early than too late.
+    """
     latest = record.ordered_at + _KEEP_BUYER
-    if living and len(delivered) == len(living):
-        return min(max(delivered) + _KEEP_BUYER_AFTER_DELIVERY, latest)
+    living = [line for line in record.lines if line.status not in _GONE]
+    if record.lines and not living:
+        return min(record.updated_at + _KEEP_BUYER_AFTER_DELIVERY, latest)
+    over = [line.delivered_at or line.shipped_at for line in living]
+    known = [moment for moment in over if moment is not None]
+    if known and len(known) == len(living):
+        return min(max(known) + _KEEP_BUYER_AFTER_DELIVERY, latest)
     return latest
 
 

@@ -18,6 +18,7 @@ from catalog.services.identity import Known, Offered, Unknown
 from domventas.core.times import day_in
 from marketplaces.models import Account, Site
 from marketplaces.records import BuyerRecord, LineStatus, OrderLineRecord, OrderRecord, Rejected
+from marketplaces.services import raw
 from orders.models import OrderLine
 from orders.selectors import stored as stored_selector
 from orders.selectors.stored import Stored
@@ -86,6 +87,8 @@ def ingest(
         for record in fresh:
             _Order(record, sites[record.site], stored, changes, offers, now, has_buyers).compare()
         done.written = changes.write(account, now=now, raw_id=raw_id)
+        if raw_id is not None and changes.people_until:
+            raw.due_by(raw_id, min(changes.people_until))  # the bytes go with the first of the buyers in them
         done.by_day = _by_day(fresh, sites, stored)
     return done
 
@@ -223,16 +226,22 @@ class _Order:
                 self.changes.exceptions.append((self.name, (code, detail, self.now, self.now, "")))
 
     def _contact(self, order: int | None, *, is_newer: bool) -> None:
-        """The buyer comes with a newer order or when none is stored; what was purged stays purged."""
+        """The buyer comes with a newer order or when none is stored; what was purged stays purged.
+
+        A buyer whose day has passed when the order comes is not stored at all.
+        """
         stored = self.stored.contacts.get(order) if order else None
         buyer = self.record.buyer if self.has_buyers else None
         due = facts.purge_at(self.record)
+        if buyer is not None:
+            self.changes.people_until.append(self.now if stored and stored[1] else due)
         if stored and stored[1]:
             return
         if buyer is not None and (stored is None or is_newer):
             contact = {name: value for name in _BUYER if (value := getattr(buyer, name))}
             if contact:
-                self.changes.contacts.append((self.name, contact, (buyer.country or "")[:2], due))
+                kept = contact if due > self.now else None
+                self.changes.contacts.append((self.name, kept, (buyer.country or "")[:2], due))
         elif stored and stored[0] != due:
             self.changes.purge_dates.append((self.name, due))
 
