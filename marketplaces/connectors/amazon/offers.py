@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from marketplaces.connectors.amazon import reports, settlement_text
+from marketplaces.connectors.amazon import reports
 from marketplaces.connectors.amazon.client import AmazonSession
 from marketplaces.connectors.amazon.sites import BY_CODE, BY_ID
 from marketplaces.errors import Malformed
 from marketplaces.port import RawPage, ReportState, SiteSpec, Translated, Window
-from marketplaces.protocols import reading
+from marketplaces.protocols import reading, sheets
 from marketplaces.protocols.reading import Row
 from marketplaces.records import Drift, FulfillmentOwner, ListingStatus, OfferRecord
 
@@ -90,7 +90,7 @@ def translate(page: RawPage) -> Iterator[Translated]:
 
 
 def _site(body: bytes, site: SiteSpec, content_type: str, seen_at: datetime) -> Iterator[Translated]:
-    text, _ = settlement_text.decode(body, content_type)
+    text, _ = sheets.decode(body, content_type)
     lines = text.split("\n")
     names = [name.strip().lower() for name in lines[0].rstrip("\r").split("\t")]
     if missing := [name for name in _NEEDED if name not in names]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from marketplaces.connectors.amazon import settlement_text as source
-from marketplaces.connectors.amazon.settlement_text import Row
 from marketplaces.connectors.amazon.sites import BY_CODE
 from marketplaces.errors import Malformed
+from marketplaces.protocols import sheets
+from marketplaces.protocols.sheets import Row
 from marketplaces.records import SettlementLineRecord, SettlementRecord
 
 _HEADER_FIELDS = frozenset(
@@ -80,7 +81,7 @@ def parse_settlement(body: bytes, name: str = "", *, content_type: str = "") -> 
         Malformed: no settlement file, no summary row, unreadable amount or date. Reading the lines raises it too, when
             a row further down is cut or unreadable.
     """
-    text, charset = source.decode(body, content_type)
+    text, charset = sheets.decode(body, content_type)
     names, start = source.header(text)
     if "amount" not in names and not _V1 & set(names):
         raise Malformed("This settlement file has no column of amounts.", path="row 1")
@@ -91,16 +92,16 @@ def parse_settlement(body: bytes, name: str = "", *, content_type: str = "") -> 
             f"{where}: the summary row with total-amount is missing; the file is not complete.",
             path="row 2.total-amount",
         )
-    mark = source.decimal_mark(_amounts(text, names, start, summary))
+    mark = sheets.decimal_mark(_amounts(text, names, start, summary))
     sheet = _Sheet(text, names, start, _required(summary, "settlement-id"), _currency(summary), mark)
-    deposit = source.moment(summary, "deposit-date")
+    deposit = sheets.moment(summary, "deposit-date")
     return SettlementRecord(
         settlement_ref=sheet.settlement_ref,
         currency=sheet.currency,
-        period_start=source.moment(summary, "settlement-start-date"),
-        period_end=source.moment(summary, "settlement-end-date"),
+        period_start=sheets.moment(summary, "settlement-start-date"),
+        period_end=sheets.moment(summary, "settlement-end-date"),
         paid_on=deposit.date() if deposit else None,
-        total=source.number(summary, "total-amount", mark),
+        total=sheets.number(summary, "total-amount", mark),
         lines=_lines(sheet),
         notes=_notes(sheet, charset, name, body),
     )
@@ -185,7 +186,7 @@ def _line(sheet: _Sheet, row: Row, field: str, kind: str, words: str) -> Settlem
         "other-transaction" if kind == "other-transaction" and not sheet.is_v2 else values.get("transaction-type", "")
     )
     raw_type = "|".join((transaction, kind, words)).casefold()
-    amount, posted_at = source.number(row, field, sheet.mark), _posted_at(row)
+    amount, posted_at = sheets.number(row, field, sheet.mark), _posted_at(row)
     return SettlementLineRecord(
         raw_type=raw_type,
         amount=amount,
@@ -206,8 +207,8 @@ def _line(sheet: _Sheet, row: Row, field: str, kind: str, words: str) -> Settlem
 def _posted_at(row: Row) -> datetime | None:
     """When it was booked. A date with slashes alone is left out: day and month change places between countries."""
     if row.values.get("posted-date-time"):
-        return source.moment(row, "posted-date-time")
-    return None if "/" in row.values.get("posted-date", "") else source.moment(row, "posted-date")
+        return sheets.moment(row, "posted-date-time")
+    return None if "/" in row.values.get("posted-date", "") else sheets.moment(row, "posted-date")
 
 
 def _site(name: str) -> str | None:
