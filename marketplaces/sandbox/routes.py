@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .wire import amazon_base, mirakl_base
+from .wire import amazon_base, mirakl_base, otto_base, otto_orders, otto_products, otto_shipments
 from .wire.amazon_finances import list_transactions
 from .wire.amazon_orders import get_order, search_orders
 from .wire.amazon_reports import create_report, download, get_document, get_report, list_reports
@@ -20,7 +20,7 @@ from .world.places import ACCOUNTS
 
 
 def all_routes(state: State) -> list[Route]:
-    """The control plane, both Amazon regions and Bunnings."""
+    """The control plane, both Amazon regions, Bunnings and Otto."""
 
     def token(request: Request) -> Response:
         return amazon_base.sign_in(state, request)
@@ -36,7 +36,7 @@ def all_routes(state: State) -> list[Route]:
     ]
     for region in ("eu", "na"):
         routes += _amazon(state, region)
-    return routes + _bunnings(state)
+    return routes + _bunnings(state) + _otto(state)
 
 
 def _amazon(state: State, region: str) -> list[Route]:
@@ -73,3 +73,30 @@ def _bunnings(state: State) -> list[Route]:
         route(method, f"/bunnings{path}", mirakl_base.guarded(state, operation, answer))
         for method, path, operation, answer in table
     ]
+
+
+def _otto(state: State) -> list[Route]:
+    table: list[tuple[str, str, str, otto_base.Answer]] = [
+        ("GET", "/v4/orders", "orders", otto_orders.list_orders),
+        ("GET", "/v4/orders/{ref}", "orders", otto_orders.get_order),
+        ("GET", "/v5/products", "products", otto_products.list_products),
+        ("GET", "/v5/products/marketplace-status", "products", otto_products.list_statuses),
+        ("GET", "/v2/quantities", "quantities", otto_products.list_quantities),
+        ("POST", "/v1/shipments", "shipments", otto_shipments.create_shipment),
+        ("GET", "/v1/shipments", "shipments", otto_shipments.list_shipments),
+        ("GET", "/v1/shipments/{ref}", "shipments", otto_shipments.get_shipment),
+        (
+            "GET",
+            "/v1/shipments/carriers/{carrier}/trackingnumbers/{number}",
+            "shipments",
+            otto_shipments.find_shipment,
+        ),
+    ]
+
+    def token(request: Request) -> Response:
+        return otto_base.sign_in(state, request)
+
+    routes = [route("POST", f"{otto_base.BASE}/v1/token", token)]
+    for method, path, scope, answer in table:
+        routes.append(route(method, otto_base.BASE + path, otto_base.guarded(state, scope, answer)))
+    return routes

@@ -10,7 +10,11 @@ from ..world.build import summary
 from ..world.model import Product, World
 from ..world.places import ACCOUNTS
 from .http import Request, Response, Route, cents_text, iso, json_response, parse_iso, route
+from .otto_statement import file_name, issued, statement_file
 from .state import State
+
+#: Accounts whose statements come as files only.
+_FILES = frozenset(code for code, account in ACCOUNTS.items() if account.marketplace == "otto")
 
 
 def truth_lines(world: World, until: str) -> bytes:
@@ -44,6 +48,7 @@ def control_routes(state: State) -> list[Route]:
         return json_response({"speed": speed})
 
     return [
+        *_statement_routes(state),
         route("GET", "/__sandbox/truth", truth),
         route("GET", "/__sandbox/world", world),
         route("POST", "/__sandbox/clock", clock),
@@ -78,6 +83,27 @@ def _access_routes(state: State) -> list[Route]:
         route("GET", "/__sandbox/calls", calls),
         route("POST", "/__sandbox/calls", count_anew),
         route("POST", "/__sandbox/tokens", tokens),
+    ]
+
+
+def _statement_routes(state: State) -> list[Route]:
+    """Statements that come as files: which are out by now, and one of them."""
+
+    def statements(_: Request, account: str) -> Response:
+        if account not in _FILES:
+            return json_response({"message": "this account's statements do not come as files"}, 404)
+        return json_response([file_name(s) for s in issued(state.world, account, iso(state.clock()))])
+
+    def statement(_: Request, account: str, name: str) -> Response:
+        known = issued(state.world, account, iso(state.clock())) if account in _FILES else []
+        found = next((s for s in known if file_name(s) == name), None)
+        if found is None:
+            return json_response({"message": "there is no such file yet"}, 404)
+        return Response(headers={"Content-Type": "text/csv; charset=UTF-8"}, body=statement_file(found))
+
+    return [
+        route("GET", "/__sandbox/statements/{account}", statements),
+        route("GET", "/__sandbox/statements/{account}/{name}", statement),
     ]
 
 

@@ -66,6 +66,8 @@ class State:
     reports: dict[str, AskedReport] = field(default_factory=dict)
     told: list[tuple[str, str, str, dict[str, int]]] = field(default_factory=list)
     """Tellings of parcels that took effect: account, order, package, pieces by line."""
+    parcels: dict[str, Any] = field(default_factory=dict)
+    """Shipments told by a partner of Otto, by their id."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     _by_ref: dict[str, dict[str, Order]] = field(default_factory=dict)
     _kept: dict[str, Any] = field(default_factory=dict)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from . import amazon_money, bunnings_money
+from . import amazon_money, bunnings_money, otto_money
 from .faults import note_unknown_articles, plant_faults
 from .model import Entry, Statement, World
 from .orders import make_orders
@@ -16,6 +18,7 @@ from .places import ACCOUNTS, Account
 from .products import make_products
 
 HORIZON_DAYS = 35
+_BOOKS: Mapping[str, ModuleType] = {"amazon": amazon_money, "bunnings": bunnings_money, "otto": otto_money}
 
 
 def build_world(
@@ -52,7 +55,7 @@ def build_world(
 def _fill(world: World, account: Account) -> None:
     count = max(1, round(world.order_count * account.share))
     orders = make_orders(world.seed, account, world.products, world.now, world.days, count)
-    money = amazon_money if account.marketplace == "amazon" else bunnings_money
+    money = _BOOKS[account.marketplace]
     entries = list(money.order_entries(orders))
     world.orders[account.code] = orders
     world.entries[account.code] = entries
@@ -66,7 +69,7 @@ def _usual_noise(world: World) -> None:
 
     The file that never comes is the latest one, so that no sale in it is overdue yet at `now`.
     """
-    for code in ("amazon-us", "bunnings-au"):
+    for code in ("amazon-us", "bunnings-au", "otto-de"):
         closed = [s for s in world.statements[code] if s.issued_at <= world.now]
         if closed:
             closed[-1].is_withheld = True

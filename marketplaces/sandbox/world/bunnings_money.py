@@ -90,13 +90,14 @@ def make_statements(
         )
         for before, after in pairwise(edges)
     ]
-    _place(entries, statements)
+    place(entries, statements)
     for statement in statements:
         _subscription(statement)
     return statements
 
 
-def _place(entries: list[Entry], statements: list[Statement]) -> None:
+def place(entries: list[Entry], statements: list[Statement]) -> None:
+    """Put each entry into the statement whose period holds its release."""
     ends = [statement.end for statement in statements]
     for entry in entries:
         index = bisect_right(ends, entry.at)

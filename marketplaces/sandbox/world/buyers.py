@@ -45,7 +45,7 @@ _TOWNS = {
         ("7000", "Hobart", "TAS"),
     ),
 }
-_COUNTRY = {"amazon.de": "DE", "amazon.fr": "FR", "amazon.com": "US", "bunnings.com.au": "AU"}
+_COUNTRY = {"amazon.de": "DE", "amazon.fr": "FR", "amazon.com": "US", "bunnings.com.au": "AU", "otto.de": "DE"}
 _DIAL = {"DE": "+49", "FR": "+33", "US": "+1", "AU": "+61"}
 
 

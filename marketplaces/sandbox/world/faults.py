@@ -67,7 +67,8 @@ class Planter:
         return self.world.now - _SHOWN <= statement.issued_at <= self.world.now
 
     def _old_sales(self) -> list[Entry]:
-        limit = self.world.now - _LONG_AGO - timedelta(hours=6)
+        overdue = timedelta(days=5 + max(account.overdue_days for account in self.accounts))
+        limit = self.world.now - max(_LONG_AGO, overdue) - timedelta(hours=6)
         return [e for e in self._entries("sale") if e.line and e.line.delivered_at and e.line.delivered_at < limit]
 
     def _on_lines(
@@ -90,29 +91,29 @@ class Planter:
     def _unheard_of(self, rng: Random, entry: Entry) -> int:
         name = rng.choice(_UNHEARD_OF)
         cents = -rng.randrange(35, 640)
-        words = (
-            ("Order", "ItemFees", name.title().replace(" ", ""))
-            if self._is_amazon
-            else (name.upper().replace(" ", "_"),)
-        )
-        entry.rows.append(Row(words, cents))
+        words = {
+            "amazon": ("Order", "ItemFees", name.title().replace(" ", "")),
+            "otto": ("SALE", name.upper().replace(" ", "_")),
+        }
+        entry.rows.append(Row(words.get(self.marketplace, (name.upper().replace(" ", "_"),)), cents))
         return cents
-
-    @property
-    def _is_amazon(self) -> bool:
-        return self.marketplace == "amazon"
 
     def _on_accounts(self, count: int) -> None:
         """Rows of the account itself in words nobody has met."""
         for statement in self.rng.choices(self._seen(), k=count if self._seen() else 0):
             name, cents = self.rng.choice(_UNHEARD_OF), -self.rng.randrange(900, 9000)
-            words = (
-                ("other-transaction", "other-transaction", f"{name} Phase {self.rng.randrange(2, 9)}")
-                if self._is_amazon
-                else (f"{name.upper().replace(' ', '_')}_ACCOUNT",)
-            )
+            words = self._account_words(name)
             entry = book(statement, statement.end - timedelta(hours=self.rng.randrange(2, 60)), words, cents)
             self._note("unknown_kind", entry, cents, "open")
+
+    def _account_words(self, name: str) -> tuple[str, ...]:
+        upper = name.upper().replace(" ", "_")
+        if self.marketplace == "bunnings":
+            return (f"{upper}_ACCOUNT",)
+        phase = self.rng.randrange(2, 9)
+        if self.marketplace == "otto":
+            return ("ACCOUNT", f"{upper}_{phase}")
+        return ("other-transaction", "other-transaction", f"{name} Phase {phase}")
 
     def _seen(self) -> list[Statement]:
         return [
@@ -225,7 +226,7 @@ def plant_faults(world: World) -> None:
         raise ValueError(f"unknown fault plan {world.faults!r}; there are {', '.join(PLANS)}")
     if world.faults == "payment":
         count = 10 if world.order_count < 1000 else 14
-        for marketplace in ("amazon", "bunnings"):
+        for marketplace in ("amazon", "bunnings", "otto"):
             Planter(world, marketplace, count).plant()
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from random import Random
 
+from . import otto
 from .buyers import make_buyer
 from .model import Line, Order, Product, Refund
 from .places import ACCOUNTS, Account
@@ -97,6 +98,8 @@ def _order(rng: Random, account: Account, pools: dict[tuple[str, bool], _Pool], 
         buyer=make_buyer(rng, site, ref),
         lines=[_line(rng, account, site, ref, n, product) for n, product in enumerate(picked.values(), 1)],
     )
+    if account.marketplace == "otto":
+        order.lines = list(otto.pieces(rng, order.lines))
     _shipping(rng, order, is_fba)
     _life(rng, order, is_fba)
     return order
@@ -106,6 +109,8 @@ def _order_ref(rng: Random, account: Account, index: int) -> str:
     """The running number in the middle keeps references apart."""
     if account.marketplace == "bunnings":
         return f"W{10_000_000 + index * 7 + rng.randrange(7)}-A"
+    if account.marketplace == "otto":
+        return otto.new_id(rng)
     head = rng.randrange(302, 307) if account.region == "eu" else rng.randrange(111, 115)
     return f"{head}-{1_000_000 + index * 83 + rng.randrange(83):07d}-{rng.randrange(10**7):07d}"
 

@@ -27,6 +27,7 @@ class Account:
     """One seller account.
 
     Attributes:
+        share: its orders for every order of the world's count; Otto's come on top of that count.
         settled_days_ago: its weekly period ended so many days before the world's now, at `settles_at` (UTC).
         overdue_days: days after delivery from which a payment is late by the marketplace's terms.
     """
@@ -91,6 +92,17 @@ SITES = {
             vat_percent=10,
             tax_included=True,
         ),
+        Site(
+            code="otto.de",
+            external_id="OTTO",
+            name="otto.de",
+            country="DE",
+            language="de_DE",
+            currency="EUR",
+            zone="Europe/Berlin",
+            vat_percent=19,
+            tax_included=True,
+        ),
     )
 }
 
@@ -133,6 +145,16 @@ ACCOUNTS = {
             share=0.25,
             overdue_days=9,
         ),
+        Account(
+            code="otto-de",
+            marketplace="otto",
+            external_id="1000871",
+            region="de",
+            currency="EUR",
+            sites=(("otto.de", 1.0),),
+            share=0.15,
+            overdue_days=45,
+        ),
     )
 }
 
@@ -140,6 +162,15 @@ ACCOUNTS = {
 _EU = {"home_kitchen": 1500, "sports": 1500, "tools": 1300, "lighting": 1200}
 _US = {"home_kitchen": 1500, "sports": 1500, "tools": 1200, "lighting": 1500}
 _AU = {"tools": 1200, "home_kitchen": 1400, "lighting": 1250, "sports": 1300, "beauty": 1300}
+# Otto charges less of dear articles: up to 50.00, up to 150.00, above.
+_OTTO_STEPS = (5_000, 15_000)
+_OTTO = {
+    "home_kitchen": (1500, 1400, 1300),
+    "lighting": (1600, 1500, 1400),
+    "sports": (1500, 1450, 1400),
+    "tools": (1400, 1300, 1200),
+    "beauty": (1500, 1500, 1500),
+}
 _TOOLS_CHEAPER_FROM = date(2026, 10, 1)
 
 _FBA_BANDS_G = (250, 500, 1000, 2000, 5000, 20000)
@@ -176,6 +207,11 @@ def referral_cents(site: str, category: str, basis_cents: int, day: date) -> int
     """Referral fee before tax: rate × basis, half-up, never below 0.30 on Amazon."""
     fee = half_up(basis_cents * referral_points(site, category, basis_cents, day), 10_000)
     return fee if site == "bunnings.com.au" else max(fee, 30)
+
+
+def otto_points(category: str, goods_cents: int) -> int:
+    """Otto's commission [basis points] on a piece that costs so much, tax included and delivery left out."""
+    return _OTTO[category][sum(goods_cents >= step for step in _OTTO_STEPS)]
 
 
 def fba_unit_cents(site: str, weight_g: int) -> int:

@@ -86,6 +86,8 @@ def _prices(rng: Random, eur: int, cheap_beauty: bool, number: int) -> dict[str,
         prices["amazon.com"] = 890 if cheap_beauty else eur * 110 // 100 // 100 * 100 + 199
     if on_au or number % 7 == 3:
         prices["bunnings.com.au"] = eur * 170 // 100 // 100 * 100 + 95
+    if number % 3 != 1:
+        prices["otto.de"] = eur + 100 * (number % 4)
     return prices
 
 

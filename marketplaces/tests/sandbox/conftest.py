@@ -93,6 +93,31 @@ def bunnings_of(sandbox: Sandbox) -> Call:
     return ask
 
 
+def otto_token(sandbox: Sandbox, **changed: str) -> Reply:
+    """Ask Otto for an access token."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "sandbox-otto-app",
+        "client_secret": "sandbox-otto-secret",
+        "scope": "orders products quantities shipments",
+        **changed,
+    }
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return call(f"{sandbox.url}/otto/v1/token", "POST", headers=headers, body=urlencode(form).encode())
+
+
+def otto_of(sandbox: Sandbox, **changed: str) -> Call:
+    """A signed-in caller of Otto."""
+    token = otto_token(sandbox, **changed).data["access_token"]
+
+    def ask(path: str, query: Any = None, method: str = "GET", body: Any = None) -> Reply:
+        sent = json.dumps(body).encode() if body is not None else None
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        return call(f"{sandbox.url}/otto{path}", method, query=query, headers=headers, body=sent)
+
+    return ask
+
+
 @pytest.fixture(scope="session")
 def small_sandbox() -> Iterator[Sandbox]:
     """Read-only for all tests: nobody moves its clock or its limits."""
@@ -104,6 +129,13 @@ def small_sandbox() -> Iterator[Sandbox]:
 def sandbox() -> Iterator[Sandbox]:
     """One of its own for tests that move clock, timer or limits."""
     with start(seed=2, orders=120, days=60, now=NOW) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def busy() -> Iterator[Sandbox]:
+    """One with enough orders at Otto that some wait for dispatch."""
+    with start(seed=2, orders=900, days=60, now=NOW, faults="none") as sandbox:
         yield sandbox
 
 
@@ -120,3 +152,8 @@ def us(small_sandbox: Sandbox) -> Call:
 @pytest.fixture(scope="session")
 def bunnings(small_sandbox: Sandbox) -> Call:
     return bunnings_of(small_sandbox)
+
+
+@pytest.fixture(scope="session")
+def otto(small_sandbox: Sandbox) -> Call:
+    return otto_of(small_sandbox)

@@ -57,7 +57,7 @@ def test_the_world_is_summed_up_with_its_product_master(small_sandbox: Sandbox) 
     world = call(f"{small_sandbox.url}/__sandbox/world").data
     assert world["now"] == "2026-11-21T00:00:00Z"
     assert len(world["products"]) == world["skus"] == 240
-    assert set(world["accounts"]) == {"amazon-eu", "amazon-us", "bunnings-au"}
+    assert set(world["accounts"]) == {"amazon-eu", "amazon-us", "bunnings-au", "otto-de"}
     unknown = {row["refs"]["sku"] for row in small_sandbox.truth() if row["type"] == "missing_product_data"}
     assert unknown and not unknown & {product["sku"] for product in world["products"]}
 

@@ -13,7 +13,14 @@ import pytest
 from marketplaces.sandbox.world.amounts import line_amounts, referral
 from marketplaces.sandbox.world.build import build_world
 from marketplaces.sandbox.world.model import World
-from marketplaces.sandbox.world.places import ACCOUNTS, fba_unit_cents, half_up, referral_cents, referral_points
+from marketplaces.sandbox.world.places import (
+    ACCOUNTS,
+    fba_unit_cents,
+    half_up,
+    otto_points,
+    referral_cents,
+    referral_points,
+)
 
 from .conftest import NOW
 
@@ -54,9 +61,19 @@ def test_another_seed_gives_another_world(world: World) -> None:
 def test_every_fault_is_planted_ten_times_per_marketplace_on_any_day(seed: int, weekday: int) -> None:
     now = NOW + timedelta(days=weekday)
     visible = [row for row in planted(make(seed=seed, now=now)) if str(row["visible_from"]) <= now.isoformat()]
-    counts = Counter((str(row["marketplace"]), str(row["fault"])) for row in visible)
+    counts = Counter((str(row["marketplace"]), str(row["fault"])) for row in visible if row["marketplace"] != "otto")
     assert {m for m, _ in counts} == {"amazon", "bunnings"}
     assert {fault for _, fault in counts} == FAULTS
+    assert min(counts.values()) >= 10
+
+
+@pytest.mark.parametrize("weekday", [0, 3, 6])
+def test_every_fault_is_planted_ten_times_at_otto_in_a_world_of_the_demos_size(weekday: int) -> None:
+    """A small world will not do: Otto credits after 30 days, so that two months hold only four weeks of its money."""
+    now = NOW + timedelta(days=weekday)
+    visible = [row for row in planted(make(now=now, orders=12_000, days=100)) if row["marketplace"] == "otto"]
+    counts = Counter(str(row["fault"]) for row in visible if str(row["visible_from"]) <= now.isoformat())
+    assert set(counts) == FAULTS
     assert min(counts.values()) >= 10
 
 
@@ -156,6 +173,7 @@ def test_fees_follow_the_schedule() -> None:
     assert referral_cents("amazon.com", "sports", 100, after) == 30
     assert referral_cents("bunnings.com.au", "lighting", 9995, after) == 1249
     assert [fba_unit_cents("amazon.fr", grams) for grams in (250, 251, 20000)] == [342, 393, 1140]
+    assert [otto_points("tools", cents) for cents in (4999, 5000, 14999, 15000)] == [1400, 1300, 1300, 1200]
     assert [half_up(5, 10), half_up(-5, 10), half_up(4, 10), half_up(15, 10)] == [1, -1, 0, 2]
 
 
