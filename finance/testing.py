@@ -29,6 +29,7 @@ def site(code: str = "amazon.de") -> Site:
         "amazon.fr": ("amazon", "Amazon.fr", "FR", "EUR", "Europe/Paris", "A13V1IB3VIYZZH"),
         "amazon.com": ("amazon", "Amazon.com", "US", "USD", "America/Los_Angeles", "ATVPDKIKX0DER"),
         "bunnings.com.au": ("bunnings", "Bunnings", "AU", "AUD", "Australia/Melbourne", "bunnings"),
+        "otto.de": ("otto", "Otto.de", "DE", "EUR", "Europe/Berlin", "OTTO"),
     }
     channel, label, country, currency, zone, external_id = rows[code]
     return Site.objects.get_or_create(

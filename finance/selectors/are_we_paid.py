@@ -190,6 +190,6 @@ def _holes(heads: Sequence[Settlement], *, cycle: int) -> list[tuple[str, date, 
 def _blocked(account: int, currency: str, start: date, end: date) -> Decimal:
     unpaid = Receivable.objects.filter(
         Q(release_on__gte=start, release_on__lt=end) | Q(release_on=end, due_on=end),
-        account_id=account, currency=currency, state__in=["due", "overdue"],
+        account_id=account, currency=currency, state__in=["due", "overdue", "no_evidence"],
     )  # fmt: skip
     return unpaid.aggregate(rest=Sum("open"))["rest"] or NOTHING

@@ -1,4 +1,4 @@
-"""Sites whose marketplace says nowhere what it paid."""
+"""Sites whose marketplace says nowhere by itself what it paid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from marketplaces.registry import connectors
 
 
 def sites_without_statements() -> list[str]:
-    """Sites of marketplaces that state nowhere what they paid: nothing there can be called paid or late."""
+    """Sites of marketplaces with no call for statements or bookings: what they paid is known only as far as people
+    have brought statements as files, and nothing outside of those can be called late."""
     silent = [
         connector.name
         for connector in connectors.values()

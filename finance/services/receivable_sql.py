@@ -134,8 +134,9 @@ WHERE f.shipped > 0
 """
 
 #: One state per line, by evidence in this order: what a person decided, what was paid, what the marketplace has booked,
-#: what the payment term says. A late payment is missing only if the statement that should hold it has come. What is
-#: finished is looked at no more, so it keeps no date that a later booking could still move.
+#: what the payment term says. A late payment is missing only if the statement that should hold it has come; where
+#: statements come by hand, nothing is even late before that: there is no evidence yet. What is finished is looked at no
+#: more, so it keeps no date that a later booking could still move.
 STATES: Final = """
 CREATE TEMP TABLE states ON COMMIT DROP AS
 SELECT f.line_id, f.account_id, f.currency, f.shipped_on, b.shipped_value, b.expected, b.paid, b.settled_on,
@@ -159,8 +160,8 @@ LEFT JOIN LATERAL (
 ) AS decided ON true
 CROSS JOIN LATERAL (
     SELECT d.booked = 'deferred' AND (NOT d.is_dated OR d.release_on > %(today)s) AS is_deferred,
-           b.sale_paid IS NOT TRUE AND f.site <> ALL(%(without_statements)s::text[]) AND d.late_on < %(today)s
-           AND d.is_covered AND (d.booked IS NULL OR d.is_dated AND d.release_on <= %(today)s) AS is_missing
+           b.sale_paid IS NOT TRUE AND d.late_on < %(today)s AND d.is_covered
+           AND (d.booked IS NULL OR d.is_dated AND d.release_on <= %(today)s) AS is_missing
 ) AS y
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -169,7 +170,7 @@ CROSS JOIN LATERAL (
         WHEN decided.is_claimed THEN 'disputed'
         WHEN decided.is_accepted THEN 'written_off'
         WHEN b.sale_paid THEN 'part_paid'
-        WHEN f.site = ANY(%(without_statements)s::text[]) THEN 'no_evidence'
+        WHEN f.site = ANY(%(without_statements)s::text[]) AND NOT d.is_covered THEN 'no_evidence'
         WHEN y.is_deferred THEN 'deferred'
         WHEN d.late_on < %(today)s THEN 'overdue'
         WHEN d.booked = 'released' OR d.release_on <= %(today)s THEN 'due'

@@ -36,9 +36,10 @@ def import_file(account: Account, body: bytes, *, name: str, now: datetime) -> I
     Raises: FileRefused: the marketplace has no file format, or the file cannot be read or must not be booked.
     """
     connector = connectors[account.channel]
-    if connector.settlements is None or connector.parse_settlement is None:
+    if connector.parse_settlement is None:
         raise FileRefused(_("This marketplace has no settlement files."))
-    page = RawPage(body=body, content_type="text/tab-separated-values", name=name)
+    kind = "text/csv" if name.lower().endswith(".csv") else "text/tab-separated-values"
+    page = RawPage(body=body, content_type=kind, name=name)
     archived = raw.archive(account, "settlements", connector.settlements, page, now=now)
     try:
         return ingest(account, connector.parse_settlement(body, name), raw_id=archived, source="file", now=now)

@@ -21,10 +21,11 @@ from marketplaces.selectors.raw import body_of, without_people
 PERSONAL_DATA_KEPT: Final = timedelta(days=30)
 
 
-def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now: datetime) -> int:
+def archive(account: Account, flow_name: str, flow: Flow | None, page: RawPage, *, now: datetime) -> int:
     """Keep one answer, in a transaction of its own, and return its id; the same answer again is kept once.
 
-    Answers of flows with personal data are encrypted and get a day on which that data is removed.
+    Answers of flows with personal data are encrypted and get a day on which that data is removed. `flow` is None where
+    the marketplace has no such flow and people bring the document, as with statements that exist as files only.
 
     Raises: RuntimeError: called inside a transaction, whose rollback would take the bytes with it.
     """
@@ -33,7 +34,7 @@ def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now:
     sha = hashlib.sha256(page.body).hexdigest()
     context = dict(page.context)
     # A report is known by its name: an equal one made later is news, the same one fetched again is not.
-    identity = {"name": page.name} if flow.reports is not None else context
+    identity = {"name": page.name} if flow is not None and flow.reports is not None else context
     key = _key(flow_name, sha, identity)
     known = RawDocument.objects.filter(account_id=account.pk, key=key, redacted_at=None).order_by("-fetched_on")
     raw_id = known.values_list("pk", flat=True).first()
@@ -42,7 +43,7 @@ def archive(account: Account, flow_name: str, flow: Flow, page: RawPage, *, now:
         return raw_id
     today = now.astimezone(UTC).date()
     partitions.ensure(RawDocument, [today])
-    is_personal = bool(flow.pii_paths)
+    is_personal = flow is not None and bool(flow.pii_paths)
     document = RawDocument.objects.create(
         account_id=account.pk,
         flow=flow_name,
