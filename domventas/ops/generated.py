@@ -55,6 +55,8 @@ def marketplaces() -> str:
             f"| {flow_name} | `{flow.cadence}` | {flow.freshness} | {flow.window} | {flow.history} |\n"
             for flow_name, flow in connector.flows.items()
         ]
+        if connector.parse_settlement is not None and connector.settlements is None:
+            parts.append("| settlements | by file | | | |\n")
         sites = ", ".join(f"{site.code} ({site.currency})" for site in connector.sites)
         parts.append(f"\nSites: {sites}.\n")
     return "".join(parts)

@@ -18,8 +18,9 @@ SECRETS = {
         "refresh_token": "Atzr|sandbox-eu",
     },
     "bunnings": {"api_key": "sandbox-bunnings-key", "shop_id": "2042"},
+    "otto": {"client_id": "sandbox-otto-app", "client_secret": "sandbox-otto-secret"},
 }
-SITES = {"amazon": ("amazon.de", "amazon.fr"), "bunnings": ("bunnings.com.au",)}
+SITES = {"amazon": ("amazon.de", "amazon.fr"), "bunnings": ("bunnings.com.au",), "otto": ("otto.de",)}
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 

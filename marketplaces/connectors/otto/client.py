@@ -1,0 +1,132 @@
+"""Otto Market's API: signing in as an app of our own, sending requests, links that lead to the next page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized
+from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
+from marketplaces.protocols import reading
+
+CREDENTIALS = (
+    CredentialField(name="client_id", label="Client id", secret=False, help="Otto Partner Connect, API access."),
+    CredentialField(name="client_secret", label="Client secret", help="Shown once, when the app is made."),
+)
+#: Otto counts 20 calls a second over everything a partner asks, 10 of them for products: these add up to less.
+LIMITS = {
+    "orders.list": Limit(rate=4, burst=8),
+    "orders.get": Limit(rate=2, burst=4),
+    "products.list": Limit(rate=3, burst=6),
+    "products.status": Limit(rate=2, burst=4),
+    "quantities.list": Limit(rate=3, burst=6),
+    "shipments.create": Limit(rate=3, burst=6),
+    "shipments.get": Limit(rate=3, burst=6),
+}
+SCOPES = "orders products quantities shipments"
+_TOKEN_NAME = "client"  # noqa: S105  # the name of a drawer, not a secret
+_RENEW_BEFORE = timedelta(minutes=2)
+
+
+class OttoSession:
+    """One partner, signed in when the first request needs it."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        #: What one reading of the offers has found out beside the products; see `offers`.
+        self.kept: dict[str, Any] = {}
+
+    def call(
+        self, method: str, path: str, *, operation: str, params: Mapping[str, str] | None = None, json: Any = None
+    ) -> Answer:
+        """Send one request with a valid token; a token refused before its time is renewed once.
+
+        Raises:
+            Unauthorized: also the new token is refused, or no token is given.
+        """
+        try:
+            return self._send(method, path, self._token(), operation=operation, params=params, json=json)
+        except Unauthorized:
+            fresh = self._sign_in()
+        return self._send(method, path, fresh.value, operation=operation, params=params, json=json)
+
+    def _send(
+        self, method: str, path: str, token: str, *, operation: str, params: Mapping[str, str] | None, json: Any
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        return self.door.http.request(
+            method, self.door.hosts["api"] + path, operation=operation, headers=headers, params=params, json=json
+        )
+
+    def _token(self) -> str:
+        known = self.door.tokens.get(_TOKEN_NAME)
+        if known is None or known.expires_at <= self.door.clock() + _RENEW_BEFORE:
+            known = self._sign_in()
+        return known.value
+
+    def _sign_in(self) -> Token:
+        given = self.door.credentials
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": given.get("client_id", ""),
+            "client_secret": given.get("client_secret", ""),
+            "scope": SCOPES,
+        }
+        url = self.door.hosts["api"] + "/v1/token"
+        try:
+            answer = self.door.http.request("POST", url, operation="token", data=form, throttled=False)
+        except Refused as error:
+            # A right that is not granted comes as 400 invalid_scope: people have to act, as with 401.
+            raise Unauthorized(
+                f"Otto gives no access token for {SCOPES.replace(' ', ', ')}: the app lacks a right.",
+                operation="token", status=error.status, request_id=error.request_id, excerpt=error.excerpt,
+            ) from None  # fmt: skip
+        body = body_of(answer)
+        seconds = body.get("expires_in")
+        if not isinstance(seconds, int) or isinstance(seconds, bool):
+            raise Malformed("Otto's token answer does not say how long the token lasts.", operation="token")
+        token = Token(reading.text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
+        self.door.tokens.put(_TOKEN_NAME, token)
+        return token
+
+
+def body_of(answer: Answer) -> dict[str, Any]:
+    """The answer's JSON object.
+
+    Raises:
+        Malformed: it is JSON, but no object.
+    """
+    found = answer.json()
+    if not isinstance(found, dict):
+        raise Malformed("Otto's answer is no JSON object.")
+    return found
+
+
+def following(body: Mapping[str, Any], name: str, sent: str) -> str:
+    """One parameter of the link to the next page; empty on the last page.
+
+    Raises:
+        Malformed: the link leads back to its own page, or lacks the parameter.
+    """
+    link = next((x for x in reading.rows(body.get("links"), "links") if x.get("rel") == "next"), None)
+    if link is None:
+        return ""
+    found = parse_qs(urlsplit(reading.text(link, "href")).query).get(name, [""])[0]
+    if not found:
+        raise Malformed(f"The link to the next page does not name its {name}.", path="links")
+    return reading.next_token(sent, found)
+
+
+def check(session: OttoSession) -> Checked:
+    """Sign in and ask for one order; Otto has no call that says who one is."""
+    try:
+        body = body_of(session.call("GET", "/v4/orders", operation="orders.list", params={"limit": "1"}))
+        reading.rows(body["resources"], "resources")
+    except BorderError as error:
+        return Checked(ok=False, message=str(error))
+    except KeyError:
+        return Checked(ok=False, message="Signed in, but Otto's answer holds no list of orders.")
+    site = session.door.sites[0]
+    return Checked(ok=True, message="Signed in; orders, products and shipments may be used.", sites=(site.code,))
