@@ -19,7 +19,8 @@ from domventas.core.models import Client
 from finance.models.rates import Purpose
 from finance.services.costs import CostRow, load_costs
 from finance.services.rates import RateRow, load_reference_rates
-from marketplaces.models import Account
+from finance.services.settlement_files import import_file
+from marketplaces.models import Account, RawDocument
 from marketplaces.services.accounts import create_account
 
 WEEK = 7
@@ -46,7 +47,14 @@ ACCOUNTS: tuple[dict[str, Any], ...] = (
         "sites": ("bunnings.com.au",),
         "secrets": {"api_key": "sandbox-bunnings-key", "shop_id": "2042"},
     },
+    {
+        "channel": "otto", "code": "otto-de", "name": "Otto DE", "external_id": "1000871", "sites": ("otto.de",),
+        "secrets": {"client_id": "sandbox-otto-app", "client_secret": "sandbox-otto-secret"},
+    },
 )  # fmt: skip
+
+#: Accounts whose statements somebody has to fetch and drop.
+BY_FILE = ("otto-de",)
 
 Tell = Callable[[str], None]
 
@@ -63,6 +71,18 @@ class Sandbox:
         answer.raise_for_status()
         world: dict[str, Any] = answer.json(parse_float=Decimal)
         return world
+
+    def statements(self, account: str) -> list[str]:
+        """Names of the statement files of an account that are out by the sandbox's clock."""
+        answer = requests.get(f"{self.url}/__sandbox/statements/{account}", timeout=SECONDS)
+        answer.raise_for_status()
+        return [str(name) for name in answer.json()]
+
+    def statement(self, account: str, name: str) -> bytes:
+        """One statement file."""
+        answer = requests.get(f"{self.url}/__sandbox/statements/{account}/{name}", timeout=SECONDS)
+        answer.raise_for_status()
+        return answer.content
 
     def set_clock(self, now: datetime, *, running: bool = False) -> None:
         """Reveal everything up to a moment, and nothing after it; with `running` the clock goes on from there."""
@@ -91,6 +111,7 @@ def live_through(client: Client, sandbox: Sandbox, *, now: datetime, tell: Tell)
         sandbox.set_clock(moment)
         what = "back-fill" if days == WEEK else f"{moment:%a %d %b}"
         synced = run("sync", client=client.slug, now=moment)
+        drop_statements(client, sandbox, now=moment)
         paid = run("reconcile", client=client.slug, now=moment)
         found = run("detect", client=client.slug, now=moment)
         records = sum(row["records"] for row in synced["runs"])
@@ -102,9 +123,22 @@ def live_through(client: Client, sandbox: Sandbox, *, now: datetime, tell: Tell)
         )
 
 
-def catch_up(client: Client, *, now: datetime) -> None:
+def drop_statements(client: Client, sandbox: Sandbox, *, now: datetime) -> None:
+    """Book the statement files that have come out since, as a clerk would who gets them by hand."""
+    with tenancy.acting_for(client, actor="demo"):
+        for account in Account.objects.filter(code__in=BY_FILE):
+            dropped = RawDocument.objects.filter(account_id=account.pk, flow="settlements")
+            have = set(dropped.values_list("name", flat=True))
+            for name in sandbox.statements(account.code):
+                if name not in have:
+                    import_file(account, sandbox.statement(account.code, name), name=name, now=now)
+
+
+def catch_up(client: Client, sandbox: Sandbox, *, now: datetime) -> None:
     """Read, reconcile and look once at this moment, so that nothing on the desk is old when it opens."""
-    for command in ("sync", "reconcile", "detect"):
+    run("sync", client=client.slug, now=now)
+    drop_statements(client, sandbox, now=now)
+    for command in ("reconcile", "detect"):
         run(command, client=client.slug, now=now)
 
 

@@ -85,7 +85,7 @@ class Command(BaseCommand):
             return
         sandbox.set_clock(max(clock(), now), running=True)
         self._tell("catching up with the clock")
-        catch_up(client, now=max(clock(), now))
+        catch_up(client, sandbox, now=max(clock(), now))
         self._serve(client.slug, options["port"])
 
     def _world(self, options: dict[str, Any]) -> dict[str, str]:
