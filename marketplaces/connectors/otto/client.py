@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols import reading
+from marketplaces.protocols.sign_in import with_token
 
 CREDENTIALS = (
     CredentialField(name="client_id", label="Client id", secret=False, help="Otto Partner Connect, API access."),
@@ -27,7 +28,6 @@ LIMITS = {
 }
 SCOPES = "orders products quantities shipments"
 _TOKEN_NAME = "client"  # noqa: S105  # the name of a drawer, not a secret
-_RENEW_BEFORE = timedelta(minutes=2)
 
 
 class OttoSession:
@@ -46,25 +46,13 @@ class OttoSession:
         Raises:
             Unauthorized: also the new token is refused, or no token is given.
         """
-        try:
-            return self._send(method, path, self._token(), operation=operation, params=params, json=json)
-        except Unauthorized:
-            fresh = self._sign_in()
-        return self._send(method, path, fresh.value, operation=operation, params=params, json=json)
+        url = self.door.hosts["api"] + path
 
-    def _send(
-        self, method: str, path: str, token: str, *, operation: str, params: Mapping[str, str] | None, json: Any
-    ) -> Answer:
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        return self.door.http.request(
-            method, self.door.hosts["api"] + path, operation=operation, headers=headers, params=params, json=json
-        )
+        def send(token: str) -> Answer:
+            headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+            return self.door.http.request(method, url, operation=operation, headers=headers, params=params, json=json)
 
-    def _token(self) -> str:
-        known = self.door.tokens.get(_TOKEN_NAME)
-        if known is None or known.expires_at <= self.door.clock() + _RENEW_BEFORE:
-            known = self._sign_in()
-        return known.value
+        return with_token(self.door, _TOKEN_NAME, self._sign_in, send)
 
     def _sign_in(self) -> Token:
         given = self.door.credentials
@@ -87,9 +75,7 @@ class OttoSession:
         seconds = body.get("expires_in")
         if not isinstance(seconds, int) or isinstance(seconds, bool):
             raise Malformed("Otto's token answer does not say how long the token lasts.", operation="token")
-        token = Token(reading.text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
-        self.door.tokens.put(_TOKEN_NAME, token)
-        return token
+        return Token(reading.text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
 
 
 def body_of(answer: Answer) -> dict[str, Any]:

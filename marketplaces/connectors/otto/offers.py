@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from marketplaces.connectors.otto.client import OttoSession, body_of, following
@@ -39,6 +40,8 @@ def fetch(session: OttoSession, window: Window, token: str) -> RawPage:
     body = body_of(answer)
     skus = [str(row.get("sku")) for row in _list(body, "productVariations")]
     found = {name: [known[sku] for sku in skus if sku in known] for name, known in beside.items()}
+    if not token:  # rows nobody can tell a SKU of are set aside with the first page
+        found = {name: rows + beside[name].get("", {}).get("rows", []) for name, rows in found.items()}
     # The products stand there to the byte; what is put beside them holds no amounts.
     parts = [b'{"products":', answer.body, *(b',"%s":%s' % (k.encode(), _dumped(v)) for k, v in found.items()), b"}"]
     return RawPage(
@@ -70,14 +73,20 @@ def _beside(session: OttoSession) -> dict[str, dict[str, Row]]:
 
 def _all(session: OttoSession, path: str, operation: str, *, limit: str, key: str, read: Any) -> dict[str, Row]:
     found: dict[str, Row] = {}
+    odd: list[Row] = []
     token = ""
     for _ in range(_MOST_PAGES):
         params = {"limit": limit, **({key: token} if token else {})}
         body = body_of(session.call("GET", path, operation=operation, params=params))
-        found |= {text(row, "sku"): row for row in read(body)}
+        for row in read(body):
+            sku = row.get("sku")
+            if isinstance(sku, str) and sku:
+                found[sku] = row
+            else:
+                odd.append(row)
         token = following(body, key, token)
         if not token:
-            return found
+            return found | ({"": {"rows": odd}} if odd else {})
     raise Malformed(f"The pages of {path} do not end.", operation=operation)
 
 
@@ -94,14 +103,22 @@ def translate(page: RawPage) -> Iterator[Translated]:
         raise Malformed("The answer holds no products.", path="products")
     statuses, stock = _by_sku(body, "statuses"), _by_sku(body, "quantities")
     seen_at = reading.instant(page.context, "seen_at")
-    return reading.each(
+    products = reading.each(
         _list(body["products"], "productVariations"), "products.productVariations", "sku",
         lambda row: _offer(row, statuses, stock, seen_at),
     )  # fmt: skip
+    odd = (reading.each(rows(body.get(name), name), name, "sku", _needs_sku) for name in ("statuses", "quantities"))
+    return chain(products, *odd)
+
+
+def _needs_sku(row: Row) -> Iterator[Translated]:
+    """Nothing, where the row says whom it is about; what it says stands in the offer."""
+    text(row, "sku")
+    yield from ()
 
 
 def _by_sku(body: Row, name: str) -> dict[str, Row]:
-    return {text(row, "sku"): row for row in rows(body.get(name), name)}
+    return {row["sku"]: row for row in rows(body.get(name), name) if isinstance(row.get("sku"), str)}
 
 
 def _offer(row: Row, statuses: dict[str, Row], stock: dict[str, Row], seen_at: datetime) -> Iterator[Translated]:

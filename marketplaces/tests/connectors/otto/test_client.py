@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from marketplaces.connectors.otto import otto
 from marketplaces.errors import Malformed, Unauthorized
 from marketplaces.port import RawPage, Token, Window
-from marketplaces.records import ListingStatus, OfferRecord
+from marketplaces.records import ListingStatus, OfferRecord, Rejected
 from marketplaces.tests.connectors.doors import NOW, door, pages
 
 WINDOW = Window(since=NOW - timedelta(days=1), until=NOW)
@@ -139,3 +139,18 @@ def test_a_reading_that_goes_on_elsewhere_reads_the_lists_again(httpserver: HTTP
     assert fetch is not None
     (found,) = offers([fetch(otto.open(door(otto, httpserver.url_for(""))), WINDOW, "1")])
     assert (found.offer_ref, found.quantity) == ("B", 3)
+
+
+def test_a_stock_row_of_no_article_is_set_aside_and_its_neighbors_go_on(httpserver: HTTPServer) -> None:
+    serve(httpserver, [{"sku": "A", "status": "ONLINE"}], [{"quantity": 4}, {"sku": "A", "quantity": 7}], "A", "B")
+    got = list(pages(otto.flows["offers"].fetch, otto.open(door(otto, httpserver.url_for(""))), WINDOW))
+    found = [record for page in got for record in otto.flows["offers"].translate(page)]
+    assert [x.path for x in found if isinstance(x, Rejected)] == ["quantities[1].sku"]
+    assert [(x.offer_ref, x.quantity) for x in found if isinstance(x, OfferRecord)] == [("A", 7), ("B", None)]
+
+
+def test_an_amount_of_stock_that_is_none_sets_its_offer_aside(httpserver: HTTPServer) -> None:
+    serve(httpserver, [], [{"sku": "A", "quantity": -1}], "A", "B")
+    got = list(pages(otto.flows["offers"].fetch, otto.open(door(otto, httpserver.url_for(""))), WINDOW))
+    found = [record for page in got for record in otto.flows["offers"].translate(page)]
+    assert [type(x) for x in found] == [Rejected, OfferRecord]
