@@ -13,7 +13,7 @@ from django.db.models import Sum
 from domventas.core import tenancy
 from domventas.core.models import Client
 from domventas.ops import score
-from domventas.ops.demo.life import Sandbox, furnish, run
+from domventas.ops.demo.life import Sandbox, drop_statements, furnish, run
 from domventas.ops.demo.summary import receivables
 from finance.models import Discrepancy, FeeRule, RuleGap, Settlement, SettlementLine
 from marketplaces.sandbox.server import start
@@ -35,6 +35,7 @@ def lived(client: Client, request: pytest.FixtureRequest, settings: Any) -> Iter
         settings.SANDBOX_URL = sandbox.url
         furnish(client, Sandbox(url=sandbox.url), now=NOW)
         synced = run("sync", client=client.slug, now=NOW)
+        drop_statements(client, Sandbox(url=sandbox.url), now=NOW)
         yield client, sandbox, synced, run("reconcile", client=client.slug, now=NOW)
 
 
