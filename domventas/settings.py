@@ -171,6 +171,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }  # fmt: skip
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Celery's 100 tries end in a worker that gave up
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a broker that is full or read-only is away, too: else the worker ends
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -36,11 +37,11 @@ class Leader:
         """True while we lead; the server is asked each time, so a lost connection ends the reign at once."""
         try:
             if self.conn is None:
-                known = connection.get_connection_params()
+                known = {k: v for k, v in connection.get_connection_params().items() if k in WANTED and v}
+                known |= {"application_name": f"domventas beat {os.getpid()}", "connect_timeout": 3}
                 self.conn = psycopg.connect(
-                    **{key: value for key, value in known.items() if key in WANTED and value},
-                    autocommit=True, connect_timeout=3, keepalives_idle=5, keepalives_interval=2, keepalives_count=2,
-                )  # fmt: skip
+                    **known, autocommit=True, keepalives_idle=5, keepalives_interval=2, keepalives_count=2
+                )
                 self.leads = False
             row = self.conn.execute("SELECT true" if self.leads else LOCK).fetchone()
             self.leads = bool(row and row[0])
@@ -75,6 +76,11 @@ class LeaderScheduler(DatabaseScheduler):
 
     def install_default_entries(self, data: Any) -> None:
         """None: a row nobody declared would be a stray."""
+
+    def schedule_changed(self) -> bool:
+        """Upstream takes the first change ever for none: the rows of the first release would wait five minutes."""
+        first = self._last_timestamp is None
+        return bool(super().schedule_changed()) or (first and self._last_timestamp is not None)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Fire what is due if we lead; else look again soon."""

@@ -157,6 +157,8 @@ def _check(job: Job) -> None:
         raise ValueError(f"two jobs named {job.name}")
     if job.queue not in QUEUES or job.overlap not in OVERLAPS or job.catch_up not in CATCH_UPS:
         raise ValueError(f"{job.name}: unknown queue, overlap or catch-up policy")
+    if job.catch_up == "all" and job.overlap == "skip":
+        raise ValueError(f"{job.name}: a slot skipped while the one before works would never be caught up")
     if not 0 < job.soft < job.hard:
         raise ValueError(f"{job.name}: the soft limit must lie below the hard one")
     if next(job.slots(datetime(2028, 12, 31, tzinfo=UTC)), None) is None:

@@ -32,7 +32,7 @@ assert jobs_for_tests.STEPS == 3  # imported for its declarations
 @pytest.fixture
 def every_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     job = declare.DECLARED["test.steps"]
-    monkeypatch.setitem(declare.DECLARED, "test.steps", replace(job, catch_up="all", window=HOUR))
+    monkeypatch.setitem(declare.DECLARED, "test.steps", replace(job, overlap="queue", catch_up="all", window=HOUR))
 
 
 def states() -> list[tuple[int, str]]:
@@ -252,6 +252,11 @@ def test_a_task_nobody_declares_is_an_error() -> None:
         current_app.tasks.pop("test.undeclared")
 
 
+def test_catching_up_all_slots_allows_skipping_none() -> None:
+    with pytest.raises(ValueError, match="never be caught up"):
+        declare.scheduled("test.torn", "* * * * *", catch_up="all", overlap="skip")(lambda run: None)
+
+
 def test_limits_the_wrong_way_round_are_refused() -> None:
     with pytest.raises(ValueError, match="soft limit"):
         declare.scheduled("test.round", "* * * * *", soft=20, hard=20)(lambda run: None)
@@ -261,6 +266,7 @@ def test_the_settings_that_keep_work_alive() -> None:
     conf = current_app.conf
     assert conf.task_acks_late and conf.task_reject_on_worker_lost and conf.worker_prefetch_multiplier == 1
     assert conf.task_publish_retry is False and conf.broker_connection_max_retries is None
+    assert conf.broker_channel_error_retry  # or a worker ends when the broker has no memory left
     options = conf.broker_transport_options
     assert options["visibility_timeout"] == settings.CELERY_VISIBILITY_TIMEOUT
     assert options["unacked_restore_throttle"] == 1 and options["unacked_mutex_expire"] <= 20

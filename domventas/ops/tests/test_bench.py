@@ -25,9 +25,9 @@ CASES = [
 @pytest.fixture(scope="module")
 def tables(django_db_setup: None) -> str:
     """The database all tests are cloned from: with our tables, without a row."""
-    import conftest
+    from pytest_databases import template
 
-    return conftest._template()
+    return template()
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)

@@ -1,0 +1,1 @@
+"""Faults caused for real: servers, workers and beats of their own are killed, and every row is counted afterwards."""
