@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from domventas.core.columns import Column, readable
-from domventas.core.models import CalendarDay, Client, Membership, TaskRun, Threshold, User
+from domventas.core.models import CalendarDay, Client, Membership, Threshold, User
 
 M = TypeVar("M", bound=models.Model)
 
@@ -213,14 +213,6 @@ class OperatorAdmin(Unlogged, ModelAdmin):
     """Clients and people, for the platform operator."""
 
 
-@admin.register(TaskRun)
-class TaskRunAdmin(FactsAdmin):
-    """What ran, what waits, what was quarantined."""
-
-    list_display = ("task", "account_id", "slot", "state", "attempt", "errors", "started_at", "ended_at", "note")
-    list_filter = ("state", "task")
-
-
 @admin.register(Threshold)
 class ThresholdAdmin(HouseAdmin):
     """Limits of this client that differ from the defaults."""
@@ -239,3 +231,4 @@ class CalendarDayAdmin(HouseAdmin):
 
 
 from domventas.core import audit_admin  # noqa: E402, F401 - its pages stand on the classes above
+from domventas.core.jobs import admin as jobs_admin  # noqa: E402, F401 - the same

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils.timezone import now as clock
 
 from domventas.core.jobs import declare
@@ -27,6 +28,7 @@ HELD: Final = """l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND l.classid::bigint = (hashtextextended('run:' || r.id, 0) >> 32) & 4294967295
     AND l.objid::bigint = hashtextextended('run:' || r.id, 0) & 4294967295"""
+TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('sweeper:' || %(client)s, 0))"
 LIMITS: Final = "unnest(%(tasks)s::text[], %(hard)s::int[]) AS job (task, hard)"
 DIED: Final = "Its process died (killed, out of memory, machine gone); begun again."
 TOO_LONG: Final = "Ended by force at its time limit; begun again."
@@ -88,6 +90,8 @@ def _sweep_client(client: int, now: datetime, counts: Counter[str], waiting: Cou
         "died": DIED, "too_long": TOO_LONG,
     }  # fmt: skip
     with transaction.atomic(), connection.cursor() as cursor:
+        if not _has_turn(cursor, client):
+            return 0
         cursor.execute(OVERDUE, known)
         cursor.execute(DEAD, known)
         dead = [row[0] for row in cursor.fetchall()]
@@ -108,6 +112,8 @@ def _resend(client: int, now: datetime, counts: Counter[str], missing: dict[str,
     rows, ids = declare.rows(), list[int]()
     resend = now - timedelta(seconds=settings.JOB_RESEND_AFTER)
     with transaction.atomic(), connection.cursor() as cursor:
+        if not _has_turn(cursor, client):
+            return 0
         for queue in missing:
             tasks = [job.name for job in rows.values() if job.queue == queue]
             known: dict[str, Any] = {"client": client, "tasks": tasks, "resend": resend, "missing": missing[queue]}
@@ -119,3 +125,9 @@ def _resend(client: int, now: datetime, counts: Counter[str], missing: dict[str,
             cursor.execute(SEND, {"client": client, "ids": ids})
     counts.update(unseen=len(ids))
     return len(ids)
+
+
+def _has_turn(cursor: CursorWrapper, client: int) -> bool:
+    """One sweeper at a time looks after a client; two would update the same rows, each in its own order."""
+    cursor.execute(TURN, {"client": client})
+    return bool(cursor.fetchone()[0])

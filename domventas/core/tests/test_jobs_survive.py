@@ -40,11 +40,16 @@ def states() -> list[tuple[int, str]]:
 
 
 # ── slots ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_slots_missed_by_all_workers_become_one_run(acting: Client) -> None:
+def test_slots_missed_by_all_workers_become_one_run(acting: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     for minute in range(0, 30, 5):
         firing.fire("test.steps", now=NOW + timedelta(minutes=minute))
     assert states() == [(360 + minute, "skipped") for minute in range(0, 25, 5)] + [(385, "queued")]
-    assert Dispatch.objects.count() == 1  # what collapsed is not even sent
+    sent: list[int] = []
+    task = SimpleNamespace(apply_async=lambda args, **_: sent.append(args[1]))
+    monkeypatch.setitem(declare.TASKS, "test.steps", task)
+    relay.relay()
+    assert sent == [TaskRun.objects.get(state="queued").pk]  # what collapsed is not even sent
+    assert not Dispatch.objects.exists()
     assert {run.note for run in TaskRun.objects.filter(state="skipped")} == {firing.COLLAPSED}
 
 
@@ -181,6 +186,15 @@ def test_a_backlog_is_not_sent_again_but_what_the_broker_lost_is(acting: Client,
             Dispatch.objects.all().delete()
     assert sweep.sweep(backlog=broker(realtime=6))["unseen"] == 0
     assert sweep.sweep(backlog=broker(realtime=2))["unseen"] == 4
+
+
+def test_two_sweepers_never_look_after_one_client_at_once(acting: Client, other: Any) -> None:
+    firing.fire("test.steps", now=NOW)
+    running(TaskRun.objects.get(), seconds=10)
+    other.execute("SELECT pg_advisory_lock(hashtextextended('sweeper:' || %s, 0))", [acting.pk])
+    assert sweep.sweep(backlog=broker())["dead"] == 0
+    other.execute("SELECT pg_advisory_unlock_all()")
+    assert sweep.sweep(backlog=broker())["dead"] == 1
 
 
 def test_a_job_that_left_the_code_holds_up_no_other(acting: Client, monkeypatch: pytest.MonkeyPatch) -> None:

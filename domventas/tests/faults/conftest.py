@@ -36,6 +36,7 @@ def world(house: World, django_db_blocker: Any, request: pytest.FixtureRequest) 
     failed = request.session.testsfailed
     with django_db_blocker.unblock(), house.servers.pointed():
         house.clean()
+        house.processes.supervised = request.node.get_closest_marker("scenario") is not None
         yield house
         if request.session.testsfailed > failed:
             house.processes.close()

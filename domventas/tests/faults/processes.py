@@ -20,6 +20,7 @@ PROFILE = {
     "JOB_WAIT_FULL": 1, "JOB_SHUTDOWN_AFTER": 2,
 }  # fmt: skip
 APP = "domventas.tests.faults.app"
+MOST_RESTARTS = 20
 Child = subprocess.Popen[bytes]
 
 
@@ -31,6 +32,8 @@ class Processes:
         self.workers: list[Child] = []
         self.beats: list[Child] = []
         self.others: list[Child] = []
+        self.supervised = False  # True = as under systemd: a worker that ends by itself comes back
+        self.restarts = 0
 
     def worker(self, concurrency: int = 2, **env: str) -> Child:
         """One more worker, on every queue."""
@@ -66,8 +69,18 @@ class Processes:
         """Those that nobody has ended on purpose."""
         return [*self.workers, *self.beats, *self.others]
 
+    def ended(self) -> list[object]:
+        """Those that ended by themselves; supervised workers are replaced, and counted, as systemd would."""
+        for child in [child for child in self.workers if child.poll() is not None]:
+            if self.supervised and self.restarts < MOST_RESTARTS:
+                self.kill(child, "group")
+                self.worker()
+                self.restarts += 1
+        return [child.args for child in self.kept() if child.poll() is not None]
+
     def have(self, *, workers: int = 0, beats: int = 0) -> None:
         """So many that live; those of the test before are used again."""
+        self.restarts = 0
         self.workers = [child for child in self.workers if child.poll() is None]
         self.beats = [child for child in self.beats if child.poll() is None]
         for child in [*self.workers[workers:], *self.beats[beats:]]:

@@ -42,6 +42,7 @@ def test_a_broker_that_forgets_everything_costs_nothing(world: World, record_fau
         f"somebody looks at {len(PAGES)} pages over and over",
         lost=lost, doubled=doubled, open_at_the_last_flush=still, recovery=recovery, attempts=world.attempts(),
         pages=sum(person.answers.values()), errors=person.failures(), slowest_page=f"{person.slowest:.1f} s",
+        workers_that_ended_by_themselves=world.processes.restarts,
     )  # fmt: skip
     assert world.states() == {"done": runs}
     assert (lost, doubled) == (0, 0)

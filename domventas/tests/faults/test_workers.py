@@ -39,6 +39,7 @@ def test_killed_workers_lose_nothing_and_double_nothing(world: World, record_fau
         f"{kills} kills at random points ({counts['group']} of the group, {counts['main']} of the main process, "
         f"{counts['child']} of a child) while 2 workers do {runs} runs of 3 steps",
         lost=lost, doubled=doubled, open_at_the_last_kill=still, recovery=recovery, attempts=world.attempts(),
+        workers_that_ended_by_themselves=world.processes.restarts,
     )  # fmt: skip
     assert world.states() == {"done": runs}
     assert (lost, doubled) == (0, 0)

@@ -88,7 +88,7 @@ class World:
             with suppress(OperationalError, InterfaceError):
                 if reached():
                     return f"{time.monotonic() - begun:.1f} s"
-            ended = [child.args for child in self.processes.kept() if child.poll() is not None]
+            ended = self.processes.ended()
             if ended or time.monotonic() - begun > seconds:
                 tail = self.processes.log.read_text(errors="replace")[-3000:]
                 raise AssertionError(f"not reached in {seconds} s: {self.states()}, ended: {ended}\n{tail}")
