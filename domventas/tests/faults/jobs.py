@@ -33,9 +33,9 @@ def effect(run: Run, step: int, weight: int = 0) -> None:
     "test.fault.steps", "*/5 * * * *", soft=20, retries=50, overlap="queue", catch_up="all", window=FOREVER, scope=MANY
 )
 def steps(run: Run) -> None:
-    """Three steps of 30 ms; goes on after the last one that was committed."""
+    """Three steps of 50 ms; goes on after the last one that was committed."""
     for step in range(run.progress.get("step", 0), STEPS):
-        time.sleep(0.03)
+        time.sleep(0.05)
         with run.step({"step": step + 1}, done=step + 1 == STEPS):
             effect(run, step)
 
