@@ -166,3 +166,7 @@ class Collector:
             terminalreporter.write_line(line.rpartition(" | `")[0].removeprefix("| "))
         if self.page and self.here:
             write(ROOT / self.page, self.fresh)
+
+
+if __name__ == "__main__":  # after a merge conflict: both sides' rows, without the marks
+    write(ROOT / PAGE, {})
