@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
 from operator import itemgetter
 from typing import Any, Final
@@ -92,8 +92,9 @@ def upsert(
     Raises:
         DuplicateKeys: one key twice in the batch. NoClient: not exactly one client. TypeError: a float for a decimal.
     """
-    plan = _Plan(model, tuple(columns), tuple(key), extra or {}, newer_than, frozenset(keep), compare)
-    values = plan.prepared(rows)
+    wanted = None if compare is None else tuple(compare)
+    plan = _plan(model, tuple(columns), tuple(key), tuple(extra or ()), newer_than, frozenset(keep), wanted)
+    values = plan.prepared(rows, tuple((extra or {}).values()))
     if not values:
         return Upserted()
     plan.refuse_duplicates(values)
@@ -102,9 +103,9 @@ def upsert(
             at = plan.names.index(model.partition_by)
             partitions.ensure(model, {row[at] for row in values})
         if len(values) < COPY_FROM:
-            return _merge(cursor, plan, plan.values_source(len(values)), values, returning)
+            return _merge(cursor, plan, values, returning)
         with _staged(cursor, plan, values) as stage:
-            return _merge(cursor, plan, SQL("{} AS s").format(Identifier(stage)), values, returning, copied=True)
+            return _merge(cursor, plan, values, returning, stage=stage)
 
 
 @contextmanager
@@ -134,15 +135,15 @@ def copy_stage(name: str, columns: Mapping[str, str], rows: Iterable[Sequence[An
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which columns are written, compared, kept; all SQL parts that follow from it."""
+    """Which columns are written, compared, kept; all SQL parts that follow from it. One serves all calls alike."""
 
     model: type[ClientModel]
     columns: tuple[str, ...]
     key: tuple[str, ...]
-    extra: Mapping[str, Any]
+    extra: tuple[str, ...]
     newer_than: str | None
     keep: frozenset[str]
-    compare: Sequence[str] | None
+    compare: tuple[str, ...] | None
 
     def __post_init__(self) -> None:
         wanted = {"client", *(str(self.field(name).name) for name in self.key)}
@@ -152,10 +153,6 @@ class _Plan:
         for name in {*self.key, *self.keep, *(self.compare or ()), *filter(None, [self.newer_than])}:
             if name not in self.names:
                 raise ValueError(f"{name} is not among the columns")
-
-    @cached_property
-    def client(self) -> int:
-        return current().one
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -172,18 +169,21 @@ class _Plan:
     def identifiers(self, names: Iterable[str]) -> list[Identifier]:
         return [Identifier(str(self.field(name).column)) for name in names]
 
-    def prepared(self, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    def prepared(self, rows: Iterable[Sequence[Any]], extra: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """The rows with every value checked and in the driver's form, the extra values at their end."""
+        client = current().one
         given = [tuple(row) for row in rows]
         if set(map(len, given)) - {len(self.columns)}:
             raise ValueError(f"each row needs {len(self.columns)} values: {', '.join(self.columns)}")
         if not given:
             return []
         columns = list(zip(*given, strict=True))
-        made = [checked(self.field(n), self.client, c) for n, c in zip(self.columns, columns, strict=True)]
+        made = [checked(self.field(n), client, c) for n, c in zip(self.columns, columns, strict=True)]
         if any(new is not old for new, old in zip(made, columns, strict=True)):
             given = list(zip(*made, strict=True))
-        constant = tuple(checked(self.field(name), self.client, [value])[0] for name, value in self.extra.items())
+        constant = tuple(
+            checked(self.field(name), client, [value])[0] for name, value in zip(self.extra, extra, strict=True)
+        )
         return [(*row, *constant) for row in given] if constant else given
 
     def refuse_duplicates(self, values: list[tuple[Any, ...]]) -> None:
@@ -206,28 +206,36 @@ class _Plan:
         return SQL("(VALUES {}) AS s ({})").format(SQL(", ").join([first] * rows), names)
 
     @cached_property
-    def defaults(self) -> dict[str, Any]:
-        """What the model says for the columns left out, as `save()` would; by column."""
-        blank = self.model(client_id=self.client)
+    def left_out(self) -> list[models.Field[Any, Any]]:
+        """Columns nobody gave that the model itself fills."""
         named = {self.field(name).attname for name in self.names}
-        found = {}
-        for column in self.model._meta.concrete_fields:
-            left_out = column.attname not in named and not column.primary_key and column.name != "client"
-            if left_out and not column.generated and not column.has_db_default():
-                value = column.get_db_prep_save(column.pre_save(blank, add=True), connection)
-                if value is not None:
-                    found[str(column.name)] = value
-        return found
+        return [
+            column
+            for column in self.model._meta.concrete_fields
+            if column.attname not in named and not column.primary_key and column.name != "client"
+            and not column.generated and not column.has_db_default()
+        ]  # fmt: skip
 
-    def merge(self, source: Composable) -> Composed:
-        """INSERT … SELECT … ON CONFLICT. Parameters: client, defaults, then those of the source."""
+    def defaults(self, client: int) -> dict[str, Any]:
+        """What the model says for the columns left out, as `save()` would; by column."""
+        if not self.left_out:
+            return {}
+        blank = self.model(client_id=client)
+        found = {
+            str(column.name): column.get_db_prep_save(column.pre_save(blank, add=True), connection)
+            for column in self.left_out
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def merge(self, source: Composable, left_out: Sequence[str]) -> Composed:
+        """INSERT … SELECT … ON CONFLICT. Parameters: client, defaults of `left_out`, then those of the source."""
         changes = [name for name in self.names if name not in self.key and name not in self.keep]
-        reasons = self.compare
-        if reasons is None:
+        reasons = list(self.compare or ())
+        if self.compare is None:
             reasons = [n for n in changes if n not in self.extra and not isinstance(self.field(n), EncryptedTextField)]
-        touched = [name for name in self.defaults if getattr(self.field(name), "auto_now", False)]
+        touched = [name for name in left_out if getattr(self.field(name), "auto_now", False)]
         keys, names = self.identifiers(self.key), self.identifiers(self.names)
-        defaults = [SQL("%s::") + _raw(column_type(self.field(name))) for name in self.defaults]
+        defaults = [SQL("%s::") + _raw(column_type(self.field(name))) for name in left_out]
         sets = [SQL("{0} = excluded.{0}").format(column) for column in self.identifiers([*changes, *touched])]
         guard = [_differs(self.identifiers(reasons))] if reasons else []
         if self.newer_than:
@@ -239,7 +247,7 @@ class _Plan:
             " ON CONFLICT (client_id, {keys}) {action}"
         ).format(
             table=Identifier(self.model._meta.db_table),
-            columns=SQL(", ").join([*names, *self.identifiers(self.defaults)]),
+            columns=SQL(", ").join([*names, *self.identifiers(left_out)]),
             selected=SQL(", ").join([*(SQL("s.{}").format(name) for name in names), *defaults]),
             by=SQL(", ").join(SQL("s.{}").format(name) for name in keys),
             keys=SQL(", ").join(keys),
@@ -248,18 +256,20 @@ class _Plan:
         )
 
 
-def _merge(
-    cursor: CursorWrapper,
-    plan: _Plan,
-    source: Composable,
-    values: list[tuple[Any, ...]],
-    returning: bool,
-    *,
-    copied: bool = False,
-) -> Upserted:
-    given = [] if copied else [value for row in values for value in row]
+@lru_cache(maxsize=256)
+def _plan(*parts: Any) -> _Plan:
+    return _Plan(*parts)
+
+
+@lru_cache(maxsize=1024)
+def _texts(plan: _Plan, left_out: tuple[str, ...], rows: int, *, returning: bool) -> tuple[str, str]:
+    """The merge of a VALUES list of so many rows (0: of `@stage`), and the query for the ids of all its keys.
+
+    To put a statement together takes longer than PostgreSQL needs for one order, so each is made once.
+    """
     target, keys = Identifier(plan.model._meta.db_table), plan.identifiers(plan.key)
-    parameters = [plan.client, *plan.defaults.values(), *given]
+    source: Composable = plan.values_source(rows) if rows else SQL("@stage AS s")
+    of_t = SQL(", ").join(SQL("t.{}").format(name) for name in keys)
     if plan.model.partition_by:
         # System columns of a partitioned table cannot be returned; but this statement's snapshot holds only what
         # was there before, so a written key that is found in the table was an update.
@@ -267,7 +277,6 @@ def _merge(
             "WITH done AS ({merge} RETURNING {keys}) SELECT count(*), count(*) - (SELECT count(*) FROM {target}"
             " JOIN done USING ({keys}) WHERE client_id = %s) FROM done"
         )
-        parameters.append(plan.client)
     elif returning:
         sql = SQL("{merge} RETURNING t.id, t.xmax = 0, {of_t}")
     else:
@@ -275,9 +284,27 @@ def _merge(
             "WITH done AS ({merge} RETURNING t.xmax = 0 AS fresh)"
             " SELECT count(*), count(*) FILTER (WHERE fresh) FROM done"
         )
-    of_t = SQL(", ").join(SQL("t.{}").format(name) for name in keys)
-    statement = sql.format(merge=plan.merge(source), keys=SQL(", ").join(keys), of_t=of_t, target=target)
-    cursor.execute(statement, parameters)
+    merge = sql.format(merge=plan.merge(source, left_out), keys=SQL(", ").join(keys), of_t=of_t, target=target)
+    found = SQL("SELECT t.id, {columns} FROM {source} JOIN {target} AS t ON t.client_id = %s AND {same}").format(
+        columns=of_t,
+        source=source,
+        target=target,
+        same=SQL(" AND ").join(SQL("t.{0} = s.{0}").format(name) for name in keys),
+    )
+    return merge.as_string(None), found.as_string(None)
+
+
+def _merge(
+    cursor: CursorWrapper, plan: _Plan, values: list[tuple[Any, ...]], returning: bool, *, stage: str = ""
+) -> Upserted:
+    client = current().one
+    given = [] if stage else [value for row in values for value in row]
+    defaults = plan.defaults(client)
+    statement, query = _texts(plan, tuple(defaults), 0 if stage else len(values), returning=returning)
+    parameters = [client, *defaults.values(), *given]
+    if plan.model.partition_by:
+        parameters.append(client)
+    cursor.execute(statement.replace("@stage", f'"{stage}"'), parameters)
     ids: dict[tuple[Any, ...], int] = {}
     if returning and not plan.model.partition_by:
         done = cursor.fetchall()
@@ -286,13 +313,7 @@ def _merge(
     else:
         written, inserted = cursor.fetchone()
     if returning and len(ids) < len(values):  # what was equal or older was not written, so it is not among them
-        found = SQL("SELECT t.id, {columns} FROM {source} JOIN {target} AS t ON t.client_id = %s AND {same}").format(
-            columns=of_t,
-            source=source,
-            target=target,
-            same=SQL(" AND ").join(SQL("t.{0} = s.{0}").format(name) for name in keys),
-        )
-        cursor.execute(found, [*given, plan.client])
+        cursor.execute(query.replace("@stage", f'"{stage}"'), [*given, client])
         ids = {tuple(row[1:]): row[0] for row in cursor.fetchall()}
     return Upserted(len(values), inserted, written - inserted, ids)
 
