@@ -6,6 +6,7 @@ marketplace's own number, an EAN.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from catalog.models import Identifier, Listing, Sku, UnmappedItem
+from catalog.models import Identifier, UnmappedItem
 from catalog.services import candidates
 from domventas.core import bulk
 from domventas.core.tenancy import current
@@ -64,24 +65,56 @@ def lock(account: Account) -> None:
         )
 
 
-def known(account: Account, wanted: Collection[Offered]) -> dict[Offered, Known]:
-    """What we know of each offer, in three queries however many they are."""
+#: Listings by their offer and identifiers by their value, each with its SKU and the categories of its product.
+_KNOWN: Final = """
+SELECT 'listing', g.site_id, g.offer_ref, '', g.id, g.sku_id, p.category, p.site_categories
+FROM catalog_listing AS g
+LEFT JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = g.sku_id
+LEFT JOIN catalog_product AS p ON p.client_id = %(client)s AND p.id = s.product_id
+WHERE g.client_id = %(client)s AND g.account_id = %(account)s AND g.offer_ref = ANY(%(refs)s)
+UNION ALL
+SELECT i.kind, NULL, i.value, i.channel, NULL, i.sku_id, p.category, p.site_categories
+FROM catalog_identifier AS i
+JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = i.sku_id
+JOIN catalog_product AS p ON p.client_id = %(client)s AND p.id = s.product_id
+WHERE i.client_id = %(client)s AND i.kind = ANY(%(kinds)s) AND i.channel IN ('', %(channel)s)
+  AND i.value = ANY(%(values)s)
+"""
+
+
+def known(
+    account: Account, wanted: Collection[Offered], *, sites: Mapping[int, str] | None = None
+) -> dict[Offered, Known]:
+    """What we know of each offer, in one query however many they are; another one unless `sites` are given (by key)."""
     if not wanted:
         return {}
-    refs = sorted({offer.offer_ref for offer in wanted})
-    rows = Listing.objects.filter(account=account, offer_ref__in=refs)
-    listings = {(row[0], row[1]): row[2:] for row in rows.values_list("site_id", "offer_ref", "pk", "sku_id")}
-    by_value = _identifiers(account.channel, wanted)
+    sites = site_codes() if sites is None else sites
+    listings: dict[tuple[int, str], tuple[int, int | None]] = {}
+    by_value: dict[tuple[str, str, str], int] = {}
+    categories: dict[int | None, tuple[str, dict[str, Any]]] = {}
+    parameters: dict[str, Any] = {
+        "client": current().one,
+        "account": account.pk,
+        "refs": sorted({offer.offer_ref for offer in wanted}),
+        "kinds": list(_KINDS),
+        "channel": account.channel,
+        "values": sorted({x for offer in wanted for x in (offer.seller_sku, offer.offer_ref, *offer.eans) if x}),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN, parameters)
+        for what, site_id, value, channel, listing_id, sku_id, category, by_site in cursor.fetchall():
+            if what == "listing":
+                listings[site_id, value] = (listing_id, sku_id)
+            else:
+                by_value[what, channel, value] = sku_id
+            if sku_id:
+                categories[sku_id] = (category, by_site if isinstance(by_site, dict) else json.loads(by_site))
     found = {}
     for offer in wanted:
         listing_id, sku_id = listings.get((offer.site_id, offer.offer_ref), (None, None))
-        found[offer] = (sku_id or _by_identifier(offer, account.channel, by_value), listing_id)
-    categories = _categories({sku_id for sku_id, _ in found.values() if sku_id})
-    sites = site_codes()
-    return {
-        offer: Known(sku_id, listing_id, _category(categories.get(sku_id), sites[offer.site_id]))
-        for offer, (sku_id, listing_id) in found.items()
-    }
+        sku_id = sku_id or _by_identifier(offer, account.channel, by_value)
+        found[offer] = Known(sku_id, listing_id, _category(categories.get(sku_id), sites[offer.site_id]))
+    return found
 
 
 def hold(account: Account, items: Iterable[Unknown], *, now: datetime) -> set[str]:
@@ -117,14 +150,6 @@ def site_codes() -> Mapping[int, str]:
     return dict(Site.objects.values_list("pk", "code"))
 
 
-def _identifiers(channel: str, wanted: Collection[Offered]) -> dict[tuple[str, str, str], int]:
-    values = {text for offer in wanted for text in (offer.seller_sku, offer.offer_ref, *offer.eans) if text}
-    rows = Identifier.objects.filter(kind__in=_KINDS, channel__in=("", channel), value__in=sorted(values))
-    return {
-        (kind, at, value): sku_id for kind, at, value, sku_id in rows.values_list("kind", "channel", "value", "sku_id")
-    }
-
-
 def _by_identifier(offer: Offered, channel: str, by_value: Mapping[tuple[str, str, str], int]) -> int | None:
     ways = [
         (Kind.SELLER_SKU.value, offer.seller_sku),
@@ -136,11 +161,6 @@ def _by_identifier(offer: Offered, channel: str, by_value: Mapping[tuple[str, st
             if value and (sku_id := by_value.get((kind, at, value))):
                 return sku_id
     return None
-
-
-def _categories(sku_ids: set[int]) -> dict[int | None, tuple[str, dict[str, Any]]]:
-    rows = Sku.objects.filter(pk__in=sorted(sku_ids))
-    return {row[0]: row[1:] for row in rows.values_list("pk", "product__category", "product__site_categories")}
 
 
 def _category(product: tuple[str, dict[str, Any]] | None, site: str) -> str:
