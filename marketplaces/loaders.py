@@ -26,12 +26,14 @@ class LoadRun:
         raw_id: the raw document the records were read from; None for records that came another way.
         stream_id: the stream being read.
         is_redacted: personal data has been removed from the raw document, so a missing buyer says nothing.
+        is_repair: the archive is read again; what is stored is not taken on trust, but compared row by row.
     """
 
     now: datetime
     raw_id: int | None
     stream_id: int | None = None
     is_redacted: bool = False
+    is_repair: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

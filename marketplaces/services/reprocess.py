@@ -95,8 +95,9 @@ def _intake(account: Account, stream: Stream, held: Claim, now: datetime) -> Int
 def _document(intake: Intake, document: RawDocument, total: Reprocessed, *, told: Callable[[str], None]) -> None:
     """One document, in one transaction behind the stream's fence."""
     run = LoadRun(
-        now=intake.now, raw_id=document.pk, stream_id=intake.stream.pk, is_redacted=document.redacted_at is not None
-    )
+        now=intake.now, raw_id=document.pk, stream_id=intake.stream.pk,
+        is_redacted=document.redacted_at is not None, is_repair=True,
+    )  # fmt: skip
     before = intake.tally.records, intake.tally.written, intake.tally.quarantined
     total.documents += 1
     try:

@@ -14,7 +14,10 @@ from orders.services import ingest
 
 def load(account: Account, records: Sequence[OrderRecord], *, run: LoadRun) -> Loaded:
     """Store a page of orders inside the engine's transaction."""
-    done = ingest.ingest(account, records, now=run.now, raw_id=run.raw_id, has_buyers=not run.is_redacted)
+    done = ingest.ingest(
+        account, records, now=run.now, raw_id=run.raw_id, has_buyers=not run.is_redacted,
+        trusts_digest=not run.is_repair,
+    )  # fmt: skip
     return Loaded(seen=done.seen, written=done.written, by_day=done.by_day, rejected=done.rejected)
 
 

@@ -22,7 +22,7 @@ class Order(ClientModel):
     """One order of one buyer at a marketplace. Members limited to brands see the orders with lines of those."""
 
     objects: ClassVar[OrderManager[Order]] = OrderManager()
-    volatile = ("raw_id",)
+    volatile = ("raw_id", "digest")
 
     account = ClientForeignKey(Account, on_delete=models.PROTECT, related_name="orders", db_index=False)
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
@@ -41,6 +41,7 @@ class Order(ClientModel):
     source_updated_at = models.DateTimeField(_("changed at the marketplace"))
     ship_by = models.DateTimeField(_("ship by"), null=True, blank=True)
     raw_id = models.BigIntegerField(_("raw document"), null=True, blank=True)
+    digest = models.CharField(_("digest of the record"), max_length=32, blank=True, editable=False)
 
     class Meta(ClientModel.Meta):
         ordering = ["-ordered_at"]

@@ -77,6 +77,21 @@ def page(
     return stored
 
 
+def digests(account: Account, external_ids: Collection[str]) -> dict[str, str]:
+    """By order id the digest of the record that is stored; empty where something is left to be found out."""
+    wanted = {"account": account.pk, "names": list(external_ids)}
+    condition = "account_id = %(account)s AND external_id = ANY(%(names)s)"
+    return dict(_rows(Order, ("external_id", "digest"), condition, wanted))
+
+
+def newest_change() -> datetime | None:
+    """When an order line of the client was last changed here."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(changed_at) FROM orders_orderline WHERE client_id = %s", [current().one])
+        found: datetime | None = cursor.fetchone()[0]
+    return found
+
+
 def _rows(
     model: type[ClientModel], fields: Sequence[str], condition: str, parameters: Mapping[str, Any]
 ) -> Iterator[tuple[Any, ...]]:

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Max
-
 from domventas.core import bulk
 from marketplaces.models import Account
 from orders.models import BuyerContact, Order, OrderCharge, OrderEvent, OrderException, OrderLine, OrderRefund
+from orders.selectors import stored
 from orders.services.facts import LINE_COLUMNS, ORDER_COLUMNS, REFUND_COLUMNS
 
 LineKey = tuple[str, str]
 """Order and line, as the marketplace names them."""
 
+#: Columns of an order that are compared; a digest alone is no reason to write.
+STORED_ORDER: Final = (*ORDER_COLUMNS, "digest")
 _EVENT: Final = ("order", "line_external_id", "what", "before", "after", "at")
 _EXCEPTION: Final = ("order", "code", "detail", "seen_at", "resolved_at", "resolved_by")
 
@@ -38,6 +39,13 @@ class Changes:
     purge_dates: list[tuple[str, datetime]] = field(default_factory=list)
     people_until: list[datetime] = field(default_factory=list)
 
+    def size(self) -> int:
+        """How much has been gathered; it grows with every difference."""
+        return (
+            len(self.lines) + len(self.charges) + len(self.gone_charges) + len(self.refunds) + len(self.gone_refunds)
+            + len(self.events) + len(self.exceptions) + len(self.contacts) + len(self.purge_dates)
+        )  # fmt: skip
+
     def write(self, account: Account, *, now: datetime, raw_id: int | None) -> int:
         """Write it all, parents first; at most two statements per table, none for what did not change.
 
@@ -50,10 +58,10 @@ class Changes:
     def _write_orders(self, account: Account, raw_id: int | None) -> int:
         done = bulk.upsert(
             Order,
-            ("account", "external_id", *ORDER_COLUMNS, "raw_id"),
+            ("account", "external_id", *STORED_ORDER, "raw_id"),
             [(account.pk, *row, raw_id) for row in self.orders],
             ("account", "external_id"),
-            compare=ORDER_COLUMNS,
+            compare=STORED_ORDER,
             newer_than="source_updated_at",
             returning=True,
         )
@@ -64,7 +72,7 @@ class Changes:
         if not self.lines:
             return 0
         # A long reading began before what others wrote meanwhile; whoever reads on from the newest mark sees its lines.
-        newest = OrderLine.objects.aggregate(at=Max("changed_at"))["at"]
+        newest = stored.newest_change()
         now = max(now, newest) if newest else now
         done = bulk.upsert(
             OrderLine,

@@ -28,6 +28,8 @@ REFUND_COLUMNS: Final = ("refunded_at", "quantity", "reason")
 
 ChargeKey = tuple[str, str, str]
 """Event, refund, kind."""
+Totals = tuple[Decimal | None, Decimal | None]
+"""What the order states, and what its lines add up to."""
 
 #: What the buyer pays; the total we compute where the source states none.
 _BUYER_PAYS: Final = frozenset({
@@ -99,7 +101,7 @@ def order_status(statuses: Collection[LineStatus]) -> LineStatus:
     return (waiting or away)[0]
 
 
-def totals(record: OrderRecord) -> tuple[Decimal | None, Decimal | None]:
+def totals(record: OrderRecord) -> Totals:
     """(stated, computed) [order's currency]: computed adds up the kinds the stated total is made of.
 
     Canceled and refused lines are left out, unless the stated total has them in: marketplaces differ. Where the
@@ -116,9 +118,9 @@ def totals(record: OrderRecord) -> tuple[Decimal | None, Decimal | None]:
     return stated, exact(sum((amount for line, amount in found if line.status not in _GONE), Decimal(0)))
 
 
-def order_values(record: OrderRecord, site: Site) -> tuple[Any, ...]:
-    """In the order of ORDER_COLUMNS."""
-    stated, computed = totals(record)
+def order_values(record: OrderRecord, site: Site, sums: Totals) -> tuple[Any, ...]:
+    """In the order of ORDER_COLUMNS; `sums` from `totals`."""
+    stated, computed = sums
     open_lines = [line.ship_by for line in record.lines if line.ship_by and line.status not in _GONE]
     return (
         site.pk,
@@ -179,11 +181,11 @@ def refunds(line: OrderLineRecord) -> dict[str, tuple[Any, ...]]:
     return {x.external_id: (x.refunded_at, x.quantity, text(x.reason, 200)) for x in line.refunds}
 
 
-def oddities(record: OrderRecord) -> dict[str, str]:
-    """What a person should see about a readable order: code → detail."""
+def oddities(record: OrderRecord, sums: Totals) -> dict[str, str]:
+    """What a person should see about a readable order: code → detail; `sums` from `totals`."""
     found: dict[str, str] = {}
     codes = OrderException.Code
-    stated, computed = totals(record)
+    stated, computed = sums
     if stated is not None and stated != (computed or Decimal(0)):
         shown = [
             f"{to_cents(amount, record.currency)} {record.currency}" for amount in (stated, computed or Decimal(0))

@@ -23,7 +23,8 @@ from orders.models import OrderLine
 from orders.selectors import stored as stored_selector
 from orders.selectors.stored import Stored
 from orders.services import facts
-from orders.services.changes import Changes
+from orders.services.changes import STORED_ORDER, Changes
+from orders.services.digest import digest
 from orders.services.facts import LINE_COLUMNS, ORDER_COLUMNS, REFUND_COLUMNS
 
 _AT: Final = {name: index for index, name in enumerate(LINE_COLUMNS)}
@@ -57,18 +58,22 @@ def ingest(
     now: datetime,
     raw_id: int | None = None,
     has_buyers: bool = True,
+    trusts_digest: bool = True,
 ) -> Ingested:
     """Store a page of orders of the account; the number of statements does not grow with the page.
 
     An order older than what is stored is left out. A line keeps the SKU it once got; a line whose offer is unknown is
-    held until somebody maps the offer. `changed_at` of a line moves only when the line or its amounts changed.
-    Opens a transaction if there is none.
+    held until somebody maps the offer. `changed_at` of a line moves only when the line or its amounts changed. A record
+    that is the very one stored costs a look at its digest. Opens a transaction if there is none.
 
     Args:
         has_buyers: False when the records come from a document whose personal data were removed; contacts stay then.
+        trusts_digest: False compares every row, whatever the digest says.
     """
     done = Ingested()
-    sites = {site.code: site for site in Site.objects.filter(channel=account.channel)}
+    records = list(records)
+    named = {record.site for record in records}
+    sites = {site.code: site for site in Site.objects.filter(channel=account.channel, code__in=named)}
     page: dict[str, OrderRecord] = {}
     for record in records:
         done.seen += 1
@@ -78,8 +83,13 @@ def ingest(
             page[record.external_id] = record
     with transaction.atomic():
         identity.lock(account)
+        if trusts_digest and len(page) > 1:  # one that comes by itself is nearly always new
+            known = stored_selector.digests(account, page)
+            page = {name: record for name, record in page.items() if known.get(name, "") != digest(record)}
+            if not page:
+                return done
         stored = stored_selector.page(
-            account, page, order_columns=ORDER_COLUMNS, line_columns=LINE_COLUMNS, refund_columns=REFUND_COLUMNS
+            account, page, order_columns=STORED_ORDER, line_columns=LINE_COLUMNS, refund_columns=REFUND_COLUMNS
         )
         fresh = [record for record in page.values() if not _is_stale(record, stored)]
         offers = _identified(account, fresh, sites, now=now)
@@ -125,10 +135,10 @@ class _Order:
 
     def compare(self) -> None:
         """Put every difference into the changes."""
-        values = facts.order_values(self.record, self.site)
-        pk, before = self.stored.orders.get(self.name, (None, None))
-        if values != before:
-            self.changes.orders.append((self.name, *values))
+        sums = facts.totals(self.record)
+        values = facts.order_values(self.record, self.site, sums)
+        pk, stored = self.stored.orders.get(self.name, (None, None))
+        before, gathered = stored[:-1] if stored else None, self.changes.size()
         touched = before is not None and any(values[at] != before[at] for at in _MONEY_OF_ORDER)
         for line in self.record.lines:
             self._line(pk, line, touched=touched)
@@ -137,8 +147,15 @@ class _Order:
             for external_id in self.stored.line_ids.get(pk, ()):
                 if external_id not in named:
                     self._dropped(pk, external_id)
-        self._exceptions(pk)
+        self._exceptions(pk, facts.oddities(self.record, sums))
         self._contact(pk, is_newer=before is None or before[_UPDATED] < self.record.updated_at)
+        if values != before or self.changes.size() > gathered:
+            self.changes.orders.append((self.name, *values, digest(self.record) if self._is_settled() else ""))
+
+    def _is_settled(self) -> bool:
+        """Whether nothing about the lines is left to be found out, so that the same record would say nothing new."""
+        known = [self.offers.of(line, self.site) for line in self.record.lines]
+        return bool(known) and all(offer.sku_id and offer.category and not hold for offer, hold in known)
 
     def _line(self, order: int | None, line: OrderLineRecord, *, touched: bool) -> None:
         key = (self.name, line.external_id)
@@ -214,9 +231,8 @@ class _Order:
             self.changes.lines[key] = tuple(values)
             self._event(external_id, "status", before[_AT["status"]], LineStatus.CANCELED.value, self.record.updated_at)
 
-    def _exceptions(self, order: int | None) -> None:
+    def _exceptions(self, order: int | None, after: Mapping[str, str]) -> None:
         before = self.stored.exceptions.get(order, {}) if order else {}
-        after = facts.oddities(self.record)
         for code, detail in after.items():
             was, resolved_at, resolved_by = before.get(code, (None, None, ""))
             if was != detail or (resolved_at is not None and not resolved_by):
@@ -270,7 +286,7 @@ def _offered(line: OrderLineRecord, site: Site) -> Offered:
 def _identified(account: Account, records: list[OrderRecord], sites: Mapping[str, Site], *, now: datetime) -> _Offers:
     """Look up the offers of all lines; those nobody knows go to the queue of unmapped items."""
     named = {_offered(line, sites[x.site]): line for x in records for line in x.lines}
-    known = identity.known(account, named)
+    known = identity.known(account, named, sites={site.pk: site.code for site in sites.values()})
     unknown = [
         Unknown(offer.site_id, offer.offer_ref, offer.seller_sku, line.product_ref or "", facts.text(line.title, 500))
         for offer, line in named.items()

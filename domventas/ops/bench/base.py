@@ -28,10 +28,10 @@ ROWS_PER_LINE = 3
 
 _ORDERS = """
 INSERT INTO orders_order (client_id, account_id, site_id, external_id, alias, currency, status, fulfillment,
-                          is_business, ordered_at, ordered_on, source_updated_at)
+                          is_business, ordered_at, ordered_on, source_updated_at, digest)
 SELECT %(client)s, %(account)s, (%(sites)s::bigint[])[1 + g %% 2], '300-' || lpad((g * 7919 %% 10000000)::text, 7, '0')
        || '-' || lpad(g::text, 7, '0'), '', 'EUR', 'shipped', 'seller', false, m.at,
-       (m.at AT TIME ZONE 'Europe/Berlin')::date, m.at + interval '30 hours'
+       (m.at AT TIME ZONE 'Europe/Berlin')::date, m.at + interval '30 hours', ''
 FROM generate_series(1, %(orders)s::bigint) AS g
 CROSS JOIN LATERAL (SELECT %(since)s::timestamptz + g * %(step)s::interval AS at) AS m
 """

@@ -41,7 +41,8 @@ class Known:
 
     def order(self, record: OrderRecord) -> dict[str, Any]:
         """Columns of an order but its key."""
-        named = dict(zip(facts.ORDER_COLUMNS, facts.order_values(record, self.sites[record.site]), strict=True))
+        values = facts.order_values(record, self.sites[record.site], facts.totals(record))
+        named = dict(zip(facts.ORDER_COLUMNS, values, strict=True))
         named["site_id"] = named.pop("site")
         return named
 
