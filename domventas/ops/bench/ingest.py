@@ -123,14 +123,15 @@ def _batches(orders: int, size: int, shipped_every: int) -> Iterator[list[OrderR
 
 def _checks(orders: int, job: Job) -> dict[str, str]:
     """Hashes of what every arm has stored, and of all if this one stored all."""
-    found = {"sample": _facts(SAMPLE[job.size])}
+    found = {"sample": checksum(SAMPLE[job.size])}
     for name, count in (("bulk", BULK[job.size]), ("all", ORDERS[job.size])):
         if orders >= count:
-            found[name] = _facts(count)
+            found[name] = checksum(count)
     return found
 
 
-def _facts(orders: int) -> str:
+def checksum(orders: int) -> str:
+    """Hash of the money and states of the first orders."""
     with connection.cursor() as cursor:
         cursor.execute(FACTS, [orders])
         return "|".join(map(str, cursor.fetchone()))

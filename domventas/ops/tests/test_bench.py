@@ -16,6 +16,7 @@ CASES = [
     ("normalise", ""),
     pytest.param("ingest", "cold", marks=pytest.mark.slow),  # the same arms as "noop" below
     pytest.param("ingest", "changed", marks=pytest.mark.slow),
+    ("event", ""),
     ("settlements", ""),
     ("reconcile", "one"),
     pytest.param("reconcile", "full", marks=pytest.mark.slow),

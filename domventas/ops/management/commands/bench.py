@@ -16,6 +16,7 @@ from domventas.ops.bench.plan import SIZES, Bench, Job
 BENCHES = {
     "normalise": ("",),
     "ingest": ("cold", "noop", "changed"),
+    "event": ("",),
     "settlements": ("",),
     "reconcile": ("one", "full"),
 }
