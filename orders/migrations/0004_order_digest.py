@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0002_fewer_keys'),
+        ('orders', '0003_erasure_and_hold'),
     ]
 
     operations = [
