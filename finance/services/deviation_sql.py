@@ -161,7 +161,7 @@ WITH asked AS (
     JOIN finance_deviationsum AS s ON s.client_id = %(client)s AND s.key = j.sum_key
     JOIN finance_linereconciliation AS r
       ON r.client_id = %(client)s AND (r.line_id, r.event, r.kind) = (j.line_id, j.event, j.kind)
-    WHERE j.sum_key LIKE 'run|%%'
+    WHERE j.sum_key <> '' AND s.family = 'run'
 ),
 {_REGROUP}"""
 

@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from domventas.core import tenancy
 from domventas.core.money import minor_units
 from finance.kinds import KIND_PARAMS
-from finance.models import ReconcileMark, SettlementLine
+from finance.models import DeviationSum, ExpectedCharge, LineReconciliation, ReconcileMark, SettlementLine
 from finance.selectors.silent_sites import sites_without_statements
 from finance.services import deviation_sql as sums
 from finance.services import discrepancies, news, receivables
@@ -108,6 +108,7 @@ def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
     has_gaps = had_gaps or _is(cursor, sql.HAS_GAPS, params)
     _run(cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, "ANALYZE judged", sums.BEFORE)
     done["verdicts"] = _written(cursor, params, sql.MERGE, sql.PRUNE)
+    count_if_never_counted(ExpectedCharge, LineReconciliation)
     done["verdicts"] += _add_up(cursor, params)
     receivables.widen(cursor, params)
     done["states"] = _written(
@@ -126,6 +127,7 @@ def _add_up(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
     _run(cursor, params, sql.TOUCHED, sums.TOUCHED, sums.LOST)
     if cursor.rowcount or params["full"]:
         _run(cursor, params, "ANALYZE sums_lost", sums.REBUILD)
+    count_if_never_counted(DeviationSum)
     _run(cursor, params, sums.ADD, "ANALYZE touched_sums", sums.FLIP)
     flipped = int(cursor.rowcount)
     return _written(cursor, params, *([sums.REGROUP_FLIPPED] if flipped else []), sums.REGROUP)
