@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from marketplaces.connectors.otto import client, offers, orders
+from marketplaces.connectors.otto.shipments import SHIPMENTS
 from marketplaces.connectors.otto.statement_file import parse_settlement
 from marketplaces.port import Connector, Flow, SiteSpec
 from marketplaces.records import OfferRecord, OrderRecord
@@ -48,5 +49,6 @@ otto = Connector(
         freshness=timedelta(hours=12),
         snapshot=True,
     ),
+    shipments=SHIPMENTS,
     parse_settlement=parse_settlement,
 )

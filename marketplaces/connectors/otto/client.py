@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized
+from marketplaces.http import strict_json
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols import reading
 from marketplaces.protocols.sign_in import with_token
@@ -88,6 +89,16 @@ def body_of(answer: Answer) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Malformed("Otto's answer is no JSON object.")
     return found
+
+
+def in_their_words(error: Refused) -> str:
+    """What Otto says is wrong; our own words where its answer cannot be read."""
+    try:
+        told = reading.rows(strict_json(error.excerpt.encode()).get("errors"), "errors")
+    except (Malformed, AttributeError):
+        told = []
+    parts = ([str(row.get(name) or "") for name in ("title", "detail", "jsonPath")] for row in told)
+    return "; ".join(": ".join(filter(None, part)) for part in parts) or f"{error.message} {error.excerpt}".strip()
 
 
 def following(body: Mapping[str, Any], name: str, sent: str) -> str:

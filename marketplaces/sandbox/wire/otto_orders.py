@@ -10,7 +10,7 @@ from ..world.otto import order_number, short
 from ..world.places import SITES, Account
 from .http import Request, Response, cents_number, iso, json_response, parse_iso
 from .otto_base import error, next_link, number
-from .otto_shipments import parcel_of, sent_at
+from .otto_shipments import parcel_of
 from .paging import seal, unseal
 from .state import State
 
@@ -26,7 +26,7 @@ def list_orders(state: State, account: Account, request: Request) -> Response:
     found = sorted(
         (changed, order.ref, order)
         for order in state.world.orders[account.code]
-        if (changed := changed_at(state, order, clock)) and _wanted(state, order, changed, clock, question)
+        if (changed := changed_at(order, clock)) and _wanted(order, changed, clock, question)
     )
     if question["down"]:
         found.reverse()
@@ -76,7 +76,7 @@ def _question(request: Request) -> dict[str, Any]:
     }
 
 
-def _wanted(state: State, order: Order, changed: datetime, clock: datetime, question: dict[str, Any]) -> bool:
+def _wanted(order: Order, changed: datetime, clock: datetime, question: dict[str, Any]) -> bool:
     since, ordered = parse_iso(question["fromDate"]), parse_iso(question["fromOrderDate"])
     until = parse_iso(question["toOrderDate"])
     if (since and changed < since) or (ordered and order.created_at < ordered) or (until and order.created_at > until):
@@ -84,7 +84,7 @@ def _wanted(state: State, order: Order, changed: datetime, clock: datetime, ques
     states = question["states"]
     if not states:
         return True
-    found = {line_state(state, order, line, clock) for line in order.lines}
+    found = {line_state(order, line, clock) for line in order.lines}
     if question["bucket"]:
         # A bucket is named by the least advanced piece; canceled ones count beside it.
         least = min(found, key=_STATES.index)
@@ -96,31 +96,31 @@ def _past(moment: datetime | None, clock: datetime) -> bool:
     return moment is not None and moment <= clock
 
 
-def changed_at(state: State, order: Order, clock: datetime) -> datetime | None:
+def changed_at(order: Order, clock: datetime) -> datetime | None:
     """The last change of the order's life up to the clock; a parcel's arrival is none Otto would tell."""
     if order.created_at > clock:
         return None
     moments = [order.created_at, order.confirmed_at]
     for line in order.lines:
-        moments += [t for t in (sent_at(state, line, clock), line.cancelled_at) if t]
+        moments += [t for t in (line.shipped_at, line.cancelled_at) if t]
         if line.refund:
             moments.append(line.refund.at)
     return max(moment for moment in moments if moment <= clock)
 
 
-def line_state(state: State, order: Order, line: Line, clock: datetime) -> str:
+def line_state(order: Order, line: Line, clock: datetime) -> str:
     """Where one piece stands."""
     if _past(line.cancelled_at, clock):
         return "CANCELLED_BY_MARKETPLACE" if order.cancelled_at else "CANCELLED_BY_PARTNER"
     if line.refund and _past(line.refund.at, clock):
         return "RETURNED"
-    if _past(sent_at(state, line, clock), clock):
+    if _past(line.shipped_at, clock):
         return "SENT"
     return "PROCESSABLE" if _past(order.confirmed_at, clock) else "ANNOUNCED"
 
 
 def _view(state: State, order: Order, clock: datetime) -> dict[str, Any]:
-    changed = iso(changed_at(state, order, clock) or order.created_at)
+    changed = iso(changed_at(order, clock) or order.created_at)
     view: dict[str, Any] = {
         "salesOrderId": order.ref,
         "orderNumber": order_number(order),
@@ -134,7 +134,7 @@ def _view(state: State, order: Order, clock: datetime) -> dict[str, Any]:
         "initialDiscounts": _discounts(order),
         "links": [{"rel": "self", "href": f"/v4/orders/{order.ref}"}],
     }
-    if any(line_state(state, order, line, clock) != "ANNOUNCED" for line in order.lines):
+    if any(line_state(order, line, clock) != "ANNOUNCED" for line in order.lines):
         view["invoiceAddress"] = _address(order) | {"email": order.buyer.email}
         view["deliveryAddress"] = _address(order) | {"phoneNumber": order.buyer.phone}
     return view
@@ -149,7 +149,7 @@ def _vat(order: Order) -> float:
 
 
 def _position(state: State, order: Order, line: Line, clock: datetime) -> dict[str, Any]:
-    product, status = line.product, line_state(state, order, line, clock)
+    product, status = line.product, line_state(order, line, clock)
     view: dict[str, Any] = {
         "positionItemId": line.ref,
         "fulfillmentStatus": status,
@@ -172,7 +172,7 @@ def _position(state: State, order: Order, line: Line, clock: datetime) -> dict[s
     view["expectedDeliveryDate"] = iso(order.confirmed_at + timedelta(days=4))
     if _past(order.confirmed_at, clock):
         view["processableDate"] = iso(order.confirmed_at)
-    sent = sent_at(state, line, clock)
+    sent = line.shipped_at
     if sent and sent <= clock:
         view["sentDate"] = iso(sent)
         view["trackingInfo"] = parcel_of(state, order, line)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..world.model import Line, Order
+from ..world.model import Line, Order, Package
 from ..world.places import Account
 from .http import Request, Response, iso, json_response, parse_iso
 from .otto_base import BASE, next_link, number
+from .shipping import apply
 from .state import State
 
 _CARRIERS = {"DHL", "GLS", "HERMES", "DPD", "UPS"}
@@ -56,14 +57,6 @@ class Problem(ValueError):
         return json_response({"errors": [problem]}, self.status)
 
 
-def sent_at(state: State, line: Line, clock: datetime) -> datetime | None:
-    """When a piece left: as the partner told, else as the world has it once the clock is there."""
-    told = next((p.created_at for p in _parcels(state) if line.ref in p.pieces()), None)
-    if told and (line.shipped_at is None or told < line.shipped_at or line.shipped_at > clock):
-        return told
-    return line.shipped_at
-
-
 def parcel_of(state: State, order: Order, line: Line) -> dict[str, str]:
     """Carrier and number of a piece's parcel, as orders show it."""
     told = next((p.body["trackingKey"] for p in _parcels(state) if line.ref in p.pieces()), None)
@@ -80,14 +73,23 @@ def create_shipment(state: State, account: Account, request: Request) -> Respons
     """`POST /v1/shipments`: all pieces or none; the same carrier and number a second time is a conflict."""
     try:
         with state.lock:
-            parcel = _checked(state, account, request)
+            parcel, orders = _checked(state, account, request)
             state.parcels[parcel.ref] = parcel
+            for order in orders:
+                apply(state, account.code, order, _package(state, parcel, order))
     except Problem as problem:
         return problem.response(request.path)
     return json_response({"shipmentId": parcel.ref}, 201)
 
 
-def _checked(state: State, account: Account, request: Request) -> Parcel:
+def _package(state: State, parcel: Parcel, order: Order) -> Package:
+    """The part of a parcel that belongs to one order."""
+    carrier, tracking = parcel.key
+    items = {line.ref: 1 for line in order.lines if line.ref in parcel.pieces()}
+    return Package(ref=parcel.ref, carrier=carrier, tracking=tracking, shipped_at=state.clock(), items=items)
+
+
+def _checked(state: State, account: Account, request: Request) -> tuple[Parcel, list[Order]]:
     try:
         body = json.loads(request.body)
         tracking, items = body["trackingKey"], body["positionItems"]
@@ -109,12 +111,12 @@ def _checked(state: State, account: Account, request: Request) -> Parcel:
         if label and label.get("carrier") not in _RETURN_CARRIERS:
             raise Problem(400, "INVALID_VALUE", "The carrier takes no returns.", where)
     parcel = Parcel(ref=str(101_074_000_000 + len(state.parcels)), created_at=state.clock(), body=body)
-    _conflicts(state, account, parcel, ids)
-    return parcel
+    return parcel, _orders(state, account, parcel, ids)
 
 
-def _conflicts(state: State, account: Account, parcel: Parcel, ids: list[tuple[str, str]]) -> None:
-    clock = state.clock()
+def _orders(state: State, account: Account, parcel: Parcel, ids: list[tuple[str, str]]) -> list[Order]:
+    """The orders of a parcel, all of whose pieces have to wait for dispatch."""
+    clock, found = state.clock(), {}
     if any(parcel.key == other.key and parcel.key[1] for other in _parcels(state)):
         raise Problem(409, "DUPLICATE_TRACKING_KEY", "Tracking key already exists for another shipment.")
     for n, (order_ref, line_ref) in enumerate(ids):
@@ -123,10 +125,12 @@ def _conflicts(state: State, account: Account, parcel: Parcel, ids: list[tuple[s
         if order is None or line is None:
             detail = "The partner is not allowed to create/update a shipment for position item ID"
             raise Problem(400, "INSUFFICIENT_PERMISSION", detail, f"positionItems[{n}].positionItemId")
-        sent, gone = sent_at(state, line, clock), line.cancelled_at
-        if (sent and sent <= clock) or (gone and gone <= clock) or order.confirmed_at > clock:
+        over = [moment for moment in (line.shipped_at, line.cancelled_at) if moment and moment <= clock]
+        if over or order.confirmed_at > clock:
             detail = f"Position item {line_ref} is not in state PROCESSABLE."
             raise Problem(409, "POSITION_ITEM_NOT_PROCESSABLE", detail)
+        found[order.ref] = order
+    return list(found.values())
 
 
 def _view(parcel: Parcel) -> dict[str, Any]:

@@ -16,21 +16,28 @@ from urllib.request import urlopen
 
 import jsonschema
 import pytest
+import yaml
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from marketplaces.commands import Outcome, Push, ShipmentCommand, ShippedLine, packed, shipment
+from marketplaces.commands import Outcome, Push, ShipFrom, ShipmentCommand, ShippedLine, packed, shipment
 from marketplaces.connectors.amazon import amazon
 from marketplaces.connectors.bunnings import bunnings
+from marketplaces.connectors.otto import otto
 from marketplaces.errors import BorderError, Refused, Throttled, Unauthorized, Unavailable
 from marketplaces.port import Connector
 from marketplaces.sandbox.server import Sandbox, start
 from marketplaces.sandbox.wire.shipping import shipments_told
 from marketplaces.tests.connectors.doors import NOW, RecordingHttp, door
 
-CONNECTORS = [pytest.param(c, id=c.name) for c in (amazon, bunnings)]
-SITES = {"amazon": ("amazon-eu", "MERCHANT"), "bunnings": ("bunnings-au", "MERCHANT")}
-LAST_CALL = {"amazon": "shipmentConfirmation", "bunnings": "/ship"}
+CONNECTORS = [pytest.param(c, id=c.name) for c in (amazon, bunnings, otto)]
+SITES = {
+    "amazon": ("amazon-eu", "MERCHANT"),
+    "bunnings": ("bunnings-au", "MERCHANT"),
+    "otto": ("otto-de", "MERCHANT"),
+}
+LAST_CALL = {"amazon": "shipmentConfirmation", "bunnings": "/ship", "otto": "/v1/shipments"}
+WORDS = {"amazon": "more than is left", "bunnings": "does not exist", "otto": "The carrier is not known"}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +70,8 @@ def waiting(sandbox: Sandbox, connector: Connector, *, number: int = 0) -> Shipm
     return ShipmentCommand(
         ref="4711", site=order.site, order_ref=order.ref, lines=lines, carrier=carrier["code"],
         carrier_name=carrier["name"], tracking_number=f"JD{order.ref[-4:]}", shipped_at=NOW - timedelta(minutes=30),
+        ship_from=ShipFrom(city="Bremen", postal_code="28217", country="DE"), return_carrier=carrier["return_code"],
+        return_tracking=f"R{order.ref[-4:]}" if carrier["return_code"] else "",
     )  # fmt: skip
 
 
@@ -129,10 +138,11 @@ def test_a_refusal_comes_in_the_marketplaces_words(connector: Connector, sandbox
     wrong = {
         "amazon": replace(command, lines=(replace(command.lines[0], quantity=99),)),
         "bunnings": replace(command, carrier="NONE"),
+        "otto": replace(command, carrier="PIGEON"),
     }[connector.name]
     answer = push.send(session, wrong)
     assert answer.outcome is Outcome.REFUSED
-    assert ("more than is left" if connector is amazon else "does not exist") in answer.message
+    assert WORDS[connector.name] in answer.message
     assert "{" not in answer.message
     assert told(sandbox, command) == {}
 
@@ -185,6 +195,41 @@ def test_carriers_are_named_once_and_their_pages_take_a_number(connector: Connec
         )
 
 
+@pytest.mark.parametrize(
+    ("lacks", "words"),
+    [
+        ({"ship_from": None}, "where the parcel starts"),
+        ({"return_tracking": ""}, "a return label in every parcel"),
+        ({"return_carrier": ""}, "a return label in every parcel"),
+        ({"ship_from": ShipFrom(city="Perth", postal_code="6000", country="AU")}, "AU is no country we know there"),
+    ],
+    ids=["no start", "no return number", "no return carrier", "far away"],
+)
+def test_otto_wants_start_and_return_label_and_is_not_asked_without(
+    sandbox: Sandbox, lacks: dict[str, Any], words: str
+) -> None:
+    opened = door(otto, sandbox.url)
+    answer = push_of(otto).send(otto.open(opened), replace(waiting(sandbox, otto), **lacks))
+    assert answer.outcome is Outcome.REFUSED
+    assert words in answer.message
+    assert isinstance(opened.http, RecordingHttp) and opened.http.calls == []
+    assert {"ship_from", "return_carrier", "return_tracking", "tracking_number"} == push_of(otto).needs
+
+
+def test_two_pieces_of_one_otto_order_may_leave_apart(sandbox: Sandbox) -> None:
+    session, push = session_of(otto, sandbox), push_of(otto)
+    command = next(c for n in range(40) if len((c := waiting(sandbox, otto, number=n)).lines) > 1)
+    first = replace(command, lines=command.lines[:1], tracking_number="FIRST")
+    rest = replace(command, lines=command.lines[1:], tracking_number="REST")
+    assert push.send(session, first).outcome is Outcome.ACCEPTED
+    assert push.read_back(session, rest) is None
+    assert push.read_back(session, replace(first, lines=command.lines)) is None, "that parcel holds other pieces"
+    assert push.send(session, rest).outcome is Outcome.ACCEPTED
+    assert told(sandbox, command) == {line.line_ref: (1, 1) for line in command.lines}
+    twice = push.send(session, replace(command, tracking_number="THIRD"))
+    assert (twice.outcome, "is not in state PROCESSABLE" in twice.message) == (Outcome.REFUSED, True)
+
+
 def test_a_packed_command_is_the_same_again(sandbox: Sandbox) -> None:
     command = waiting(sandbox, amazon)
     assert shipment(json.loads(json.dumps(packed(command)))) == command
@@ -201,7 +246,7 @@ def test_every_call_is_one_the_description_knows(connector: Connector, sandbox: 
     assert isinstance(opened.http, RecordingHttp)
     calls = [call for call in opened.http.calls if call.operation != "token"]
     assert {call.operation for call in calls} <= set(connector.limits)
-    assert [call.method for call in calls] == (["POST", "GET"] if connector is amazon else ["PUT", "PUT", "GET"])
+    assert [call.method for call in calls] == (["PUT", "PUT", "GET"] if connector is bunnings else ["POST", "GET"])
     for call in calls:
         _check(connector, call)
 
@@ -212,7 +257,11 @@ def _check(connector: Connector, call: Any) -> None:
     name = "mirakl/mirakl-mmp-seller-openapi"
     if connector is amazon:
         name = f"amazon/models/{'ordersV0' if path.startswith('/orders/v0') else 'orders_2026-01-01'}"
-    model = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    if connector is otto:
+        path, name = path.removeprefix("/v1"), "otto/shipments_v1_openapi"
+    file = folder / f"{name}.{'yml' if connector is otto else 'json'}"
+    read = yaml.safe_load if connector is otto else json.loads
+    model = read(file.read_text(encoding="utf-8"))
     operation = next(
         operations[call.method.lower()]
         for template, operations in model["paths"].items()
