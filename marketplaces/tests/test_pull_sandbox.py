@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 
 from catalog.models import Listing
 from domventas.core import tenancy
+from domventas.core.jobs import declare, runner
 from domventas.core.models import Client
 from finance.models import Settlement, SettlementLine, Transaction
 from marketplaces.models import Account, RawDocument, ReportJob, Stream, SyncWindow
+from marketplaces.port import Door
+from marketplaces.registry import connectors
 from marketplaces.sandbox.server import Sandbox, start
 from marketplaces.selectors import monitor
+from marketplaces.services import schedule
 from marketplaces.services.accounts import create_account, set_secrets
 from marketplaces.services.accounts import test_connection as try_connection
 from marketplaces.services.pull import pull_stream
@@ -29,6 +35,13 @@ ACCOUNTS = (
     ("amazon-eu", "amazon", "A2DOMVENTASEU", ["amazon.de", "amazon.fr"], LWA | {"refresh_token": "Atzr|sandbox-eu"}),
     ("amazon-us", "amazon", "A1DOMVENTASUS", ["amazon.com"], LWA | {"refresh_token": "Atzr|sandbox-us"}),
     ("bunnings-au", "bunnings", "2042", ["bunnings.com.au"], {"api_key": "sandbox-bunnings-key", "shop_id": "2042"}),
+    (
+        "otto-de",
+        "otto",
+        "1000871",
+        ["otto.de"],
+        {"client_id": "sandbox-otto-app", "client_secret": "sandbox-otto-secret"},
+    ),
 )
 
 
@@ -63,9 +76,9 @@ def test_every_flow_of_every_account_is_read_and_the_second_time_writes_nothing(
     done = run(house)
     problems = {key: x.pulled.error for key, x in done.items() if x.pulled.state != "done"}
     assert problems == {}
-    assert {account for account, _ in done} == {"amazon-eu", "amazon-us", "bunnings-au"}
-    for model in (Order, Listing, Settlement, Transaction):
-        assert model.objects.values("account").distinct().count() == 3, model
+    assert {account for account, _ in done} == {"amazon-eu", "amazon-us", "bunnings-au", "otto-de"}
+    for model, count in ((Order, 4), (Listing, 4), (Settlement, 3), (Transaction, 3)):
+        assert model.objects.values("account").distinct().count() == count, model
     assert SettlementLine.objects.count() > 500
     assert not SyncWindow.objects.exclude(status="done").exists()
     assert not ReportJob.objects.exclude(status="done").exists()
@@ -80,7 +93,7 @@ def test_one_account_refused_leaves_the_others_alone(house: list[Account]):
     set_secrets(broken, LWA | {"refresh_token": "Atzr|forgotten"}, now=NOW)
     done = run(house, flow="orders")
     assert {key[0]: x.pulled.state for key, x in done.items()} == {
-        "amazon-eu": "failed", "amazon-us": "done", "bunnings-au": "done",
+        "amazon-eu": "failed", "amazon-us": "done", "bunnings-au": "done", "otto-de": "done",
     }  # fmt: skip
     stream = Stream.objects.get(account=broken, flow="orders")
     assert stream.last_error_kind == "unauthorized"
@@ -88,6 +101,35 @@ def test_one_account_refused_leaves_the_others_alone(house: list[Account]):
     broken.refresh_from_db()
     assert broken.status == "broken"
     assert not Order.objects.filter(account=broken).exists()
+
+
+@pytest.fixture
+def today(sandbox: Sandbox) -> Iterator[datetime]:
+    """The sandbox's present is ours, as tasks go by the wall clock."""
+    moment = datetime.now(UTC)
+    sandbox.set_clock(moment)
+    yield moment
+    sandbox.set_clock(NOW)
+
+
+def test_otto_raising_on_every_call_leaves_the_tasks_of_the_others_green(
+    house: list[Account], today: datetime, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(door: Door) -> NoReturn:
+        raise RuntimeError("our own program is wrong here")
+
+    monkeypatch.setitem(connectors, "otto", replace(connectors["otto"], open=broken, check=broken))
+    ended = {}
+    for account in house:
+        run = schedule.run_now(Stream.objects.get(account=account, flow="orders"), now=today)
+        ended[account.code] = runner.execute(declare.rows()[run.task].declared, run.client_id, run.pk)
+    assert ended == {"amazon-eu": "done", "amazon-us": "done", "bunnings-au": "done", "otto-de": "queued"}, (
+        "again later"
+    )
+    assert Order.objects.values("account").distinct().count() == 3
+    told = dict(Stream.objects.exclude(last_error="").values_list("account__code", "last_error"))
+    assert set(told) == {"otto-de"}
+    assert "RuntimeError: our own program is wrong here" in told["otto-de"]
 
 
 def test_no_buyer_stands_in_plain_text_in_the_archive(house: list[Account]):

@@ -16,6 +16,7 @@ import pytest
 
 from marketplaces.connectors.amazon import amazon
 from marketplaces.connectors.bunnings import bunnings
+from marketplaces.connectors.otto import otto
 from marketplaces.port import Connector, Window
 from marketplaces.sandbox.server import start
 from marketplaces.tests.connectors.doors import NOW, Call, door
@@ -28,10 +29,10 @@ PAGING = {"max", "offset", "limit", "page_token", "sort", "order"}
 
 @pytest.fixture(scope="module")
 def calls() -> dict[str, list[Call]]:
-    """Everything both connectors ask a sandbox in one round, the test of the connection included."""
+    """Everything the connectors ask a sandbox in one round, the test of the connection included."""
     asked: dict[str, list[Call]] = {}
     with start(seed=5, orders=300, days=40, now=NOW, faults="none", speed=100_000) as sandbox:
-        for connector in (amazon, bunnings):
+        for connector in (amazon, bunnings, otto):
             asked[connector.name] = [
                 x for flow in connector.flows.values() for x in run(connector, flow, sandbox.url).calls
             ]
@@ -97,6 +98,17 @@ def _value(described: dict[str, Any], sent: str) -> None:
         assert int(sent) <= schema.get("maximum", int(sent))
     if schema.get("maxItems"):
         assert len(parts) <= schema["maxItems"]
+
+
+def test_every_request_to_otto_is_one_its_table_of_operations_knows(calls: dict[str, list[Call]]) -> None:
+    table = json.loads((Path(os.environ["API_SPECS_DIR"]) / "otto/otto_schema_tables_2025-04.json").read_text())
+    known = {(x["method"], x["path"]): {p["name"] for p in x.get("params", ())} for x in table["operations"]}
+    asked = [call for call in calls["otto"] if call.operation != "token"]
+    assert {call.operation for call in asked} == {"orders.list", "products.list", "products.status", "quantities.list"}
+    for call in asked:
+        path = urlsplit(call.url).path.removeprefix("/otto")
+        assert set(call.params) <= known[call.method, path], call
+    assert all("nextcursor" not in x.params or set(x.params) == {"nextcursor", "limit"} for x in asked)
 
 
 def test_amazon_orders_are_asked_by_last_change_only(calls: dict[str, list[Call]]) -> None:
