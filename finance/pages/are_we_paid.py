@@ -25,7 +25,7 @@ from finance.pages.tables import as_csv, wants_csv
 from finance.pages.words import CAUSES, REASONS, place
 from finance.selectors import are_we_paid, discrepancies, receivables, workbench
 from finance.selectors.discrepancies import Group
-from finance.selectors.receivables import Late, RollForward, Week
+from finance.selectors.receivables import Late, RollForward, Unproved, Week
 from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
@@ -64,10 +64,11 @@ class Filters(GetForm):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """What one currency is to bring: late, four weeks, later; None where nothing is expected."""
+    """What one currency is to bring: late, not proved, four weeks, later; None where nothing is expected."""
 
     currency: str
     overdue: Decimal | None
+    unproved: Decimal | None
     weeks: tuple[Decimal | None, ...]
     later: Decimal | None
     total: Decimal
@@ -147,15 +148,17 @@ def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, 
 
     late = receivables.overdue(today=today)
     weeks = receivables.expected_weeks(today=today, weeks=WEEKS, account=chosen.pk if chosen else None)
+    unproved = [row for row in receivables.without_evidence() if wanted(row)]
     absent = [row for row in are_we_paid.absent_settlements(today=today) if wanted(row)]
     told = {row.settlement_ref for row in absent}
     return {
         "period": period,
         "last_day": period.last_day(),
         "balance": sorted(filter(wanted, balance), key=lambda row: (row.currency, row.account)),
-        "weeks": _coming([week for week in weeks if wanted(week)], today),
+        "weeks": _coming([week for week in weeks if wanted(week)], unproved, today),
         "overdue": [row for row in late if wanted(row) and (chosen is None or row.account == chosen.name)],
         "groups": [group for group in discrepancies.groups() if wanted(group)],
+        "unproved": unproved,
         "absent": absent,
         "waiting": [row for row in workbench.waiting()
                     if (chosen is None or row.account_id == chosen.pk) and wanted(row)
@@ -177,19 +180,21 @@ def _headlines(balance: list[RollForward], groups: list[Group]) -> list[Headline
     ]
 
 
-def _coming(weeks: list[Week], today: date) -> list[Coming]:
+def _coming(weeks: list[Week], unproved: list[Unproved], today: date) -> list[Coming]:
     """One row per currency out of one per currency and week."""
     found = []
-    for currency in sorted({week.currency for week in weeks}):
+    for currency in sorted({week.currency for week in weeks} | {row.currency for row in unproved}):
         mine = [week for week in weeks if week.currency == currency]
+        without = [row.open for row in unproved if row.currency == currency]
         dated = {week.start: week.amount for week in mine if not week.is_later}
         found.append(
             Coming(
                 currency=currency,
                 overdue=dated.get(None),
+                unproved=sum(without, NOTHING) if without else None,
                 weeks=tuple(dated.get(today + timedelta(weeks=n)) for n in range(WEEKS)),
                 later=next((week.amount for week in mine if week.is_later), None),
-                total=sum((week.amount for week in mine), NOTHING),
+                total=sum((week.amount for week in mine), sum(without, NOTHING)),
             )
         )
     return found
@@ -270,6 +275,8 @@ def _overdue_rows(found: dict[str, Any]) -> Iterable[list[object]]:
 
 
 def _gap_rows(found: dict[str, Any]) -> Iterable[list[object]]:
+    for row in found["unproved"]:
+        yield ["no evidence yet", row.account_code, row.since, row.lines, row.open, row.currency]
     for row in found["absent"]:
         yield ["settlement absent", row.account_code, row.due, 1, row.blocked, row.currency]
     for row in found["waiting"]:
@@ -282,8 +289,9 @@ def _gap_rows(found: dict[str, Any]) -> Iterable[list[object]]:
 TABLES: Final[dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterable[list[object]]]]]] = {
     "balance": (("account", "currency", *PARTS, *GREY, "proved"), _balance_rows),
     "weeks": (
-        ("currency", "overdue", "week 1", "week 2", "week 3", "week 4", "later", "sum"),
-        lambda found: ([row.currency, row.overdue, *row.weeks, row.later, row.total] for row in found["weeks"]),
+        ("currency", "overdue", "no evidence yet", "week 1", "week 2", "week 3", "week 4", "later", "sum"),
+        lambda found: ([row.currency, row.overdue, row.unproved, *row.weeks, row.later, row.total]
+                       for row in found["weeks"]),
     ),
     "overdue": (
         ("account", "reason", "currency", "lines", "1-7 days", "8-30 days", "31-60 days", "over 60 days", "sum"),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Sum
+from django.db.models import Count, Min, Sum
 
 from domventas.core.tenancy import current
 from domventas.core.times import Period
@@ -219,12 +219,13 @@ class Week:
 def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -> list[Week]:
     """Open receivables by the week they are due, per currency: overdue first, what comes later last.
 
-    All accounts together, or one.
+    All accounts together, or one. What has no evidence yet is left out: nobody could say when it came.
     """
     last = today + timedelta(weeks=weeks)
     sums: dict[tuple[str, int], tuple[Decimal, int]] = {}
     rows = (
         Receivable.objects.filter(state__in=UNFINISHED, **({"account_id": account} if account else {}))
+        .exclude(state=Receivable.State.NO_EVIDENCE)
         .order_by()
         .values("currency", "state", "due_on")
         .annotate(rest=Sum("open"), lines=Count("pk"))
@@ -242,6 +243,37 @@ def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -
             is_later=week == weeks,
         )
         for (currency, week), (amount, lines) in sorted(sums.items())
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unproved:
+    """Shipped lines of an account whose money no statement speaks of yet, where statements come by hand."""
+
+    account: str
+    account_code: str
+    currency: str
+    lines: int
+    since: date | None
+    """When the first of them left."""
+    open: Decimal
+
+
+def without_evidence() -> list[Unproved]:
+    """What was sold where nobody has told what was paid, by account and currency; two queries."""
+    accounts = {account.pk: account for account in Account.objects.all()}
+    rows = (
+        Receivable.objects.filter(state=Receivable.State.NO_EVIDENCE)
+        .order_by("account_id", "currency")
+        .values("account_id", "currency")
+        .annotate(lines=Count("pk"), since=Min("shipped_on"), rest=Sum("open"))
+    )
+    return [
+        Unproved(
+            account=accounts[row["account_id"]].name, account_code=accounts[row["account_id"]].code,
+            currency=row["currency"], lines=row["lines"], since=row["since"], open=row["rest"] or NOTHING,
+        )
+        for row in rows
     ]  # fmt: skip
 
 

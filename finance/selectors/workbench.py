@@ -22,7 +22,7 @@ PROVEN: Final = (LineState.RECONCILED, LineState.TOLERATED)
 OPEN, COMING, LATE, ALL = "open", "coming", "late", "all"
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     OPEN: UNFINISHED,
-    COMING: tuple(state for state in UNFINISHED if state != "overdue"),
+    COMING: tuple(state for state in UNFINISHED if state not in ("overdue", "no_evidence")),
     LATE: ("overdue", "part_paid"),
     ALL: tuple(Receivable.State.values),
 }

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from domventas.core.tenancy import acting_for
 from finance.models import Discrepancy, Payout, Receivable, Settlement, SettlementLine
 from finance.selectors.are_we_paid import absent_settlements
-from finance.selectors.receivables import overdue
+from finance.selectors.receivables import expected_weeks, overdue, without_evidence
 from finance.selectors.settlements import is_balanced
 from finance.services.reconcile import reconcile
 from finance.services.reference import sync_reference
@@ -131,6 +131,10 @@ def test_nothing_is_late_at_otto_before_a_statement_covers_its_day(otto: Account
     assert states() == {"O-1": "no_evidence", "O-2": "no_evidence"}
     assert not Discrepancy.objects.exists()
     assert overdue(today=NOW.date()) == []
+    assert expected_weeks(today=NOW.date()) == []
+    (unproved,) = without_evidence()
+    # Twice 119.00, less 14 % commission and its VAT (16.66 + 3.17).
+    assert (unproved.lines, unproved.since, unproved.open) == (2, date(2026, 9, 1), Decimal("198.34"))
     # Credited on 1 October; the week from 5 October says nothing about it.
     import_file(otto, week(date(2026, 10, 5)), name="a.csv", now=NOW)
     reconcile(now=NOW)

@@ -23,6 +23,7 @@ from finance.models import Discrepancy, FeeRule, Settlement, SkuCost
 from finance.selectors import workbench
 from finance.selectors.coverage import cost_coverage
 from finance.services.reconcile import reconcile
+from finance.services.reference import sync_reference
 from finance.testing import account
 from finance.tests.golden import ALWAYS, NOW, article, rules, settled, sold
 from marketplaces.models import Account
@@ -135,6 +136,27 @@ def test_each_week_links_to_lines_that_add_up_to_it(amazon: Account, staff: Brow
     for amount, url in cells:
         head, *rows = rows_of(staff.get(f"{url}&format=csv"))
         assert sum(Decimal(dict(zip(head, row, strict=True))["open"]) for row in rows) == amount
+
+
+def test_what_nobody_has_proved_is_no_evidence_yet_and_not_overdue(amazon: Account, staff: Browser) -> None:
+    otto = account("otto-de", sites=["otto.de"])
+    sync_reference("otto")
+    for number in range(2):
+        sold(otto, f"P-{number}", {"item_price": "100.00", "item_tax": "19.00"}, at="otto.de", sku=article(),
+             fulfillment="seller", delivered=False)  # fmt: skip
+    reconcile(now=clock())
+    answer = staff.get(f"{HOME}/paid/?account=otto-de")
+    shown = " ".join(text(answer).replace("\u202f", " ").split())
+    assert "otto-de: no evidence yet" in shown
+    assert "2 shipped lines that no statement covers" in shown
+    assert answer.context["overdue"] == []
+    (row,) = answer.context["weeks"]
+    # Twice 119.00, less 14 % commission and its VAT.
+    assert (row.overdue, row.unproved, row.total) == (None, Decimal("198.34"), Decimal("198.34"))
+    head, *rows = rows_of(staff.get(f"{HOME}/owed/?account=otto-de&state=no_evidence&format=csv"))
+    assert [dict(zip(head, each, strict=True))["state"] for each in rows] == ["no_evidence", "no_evidence"]
+    gaps = rows_of(staff.get(f"{HOME}/paid/?format=csv&table=gaps"))
+    assert ["no evidence yet", "otto-de", "2026-09-11", "2", "198.3400", "EUR"] in [each[:6] for each in gaps]
 
 
 def test_a_page_of_another_account_shows_nothing_of_this_one(amazon: Account, staff: Browser) -> None:
