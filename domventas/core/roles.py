@@ -78,7 +78,9 @@ GRANTS: Final[dict[Role, dict[Area, frozenset[str]]]] = {
         A.ORDERS: IMPORT, A.TICKETS: EDIT, A.STOCK: IMPORT, A.CATALOG: IMPORT, A.FINANCE: IMPORT, A.ADS: IMPORT,
         A.CREDENTIALS: SET, A.PEOPLE: WRITE, A.SYNC: WRITE, A.LIMITS: WRITE, A.AUDIT: READ,
     },
-    Role.SERVICE: {A.ORDERS: EDIT, A.TICKETS: EDIT, A.STOCK: EDIT, A.CATALOG: EDIT, A.FINANCE: READ},
+    Role.SERVICE: {
+        A.ORDERS: EDIT, A.TICKETS: EDIT, A.STOCK: EDIT, A.CATALOG: EDIT, A.FINANCE: READ, A.SYNC: READ,
+    },
     Role.AUDITOR: {
         A.ORDERS: READ, A.TICKETS: READ, A.STOCK: READ, A.CATALOG: READ, A.FINANCE: READ, A.ADS: READ, A.PEOPLE: VIEW,
         A.SYNC: READ,
@@ -113,6 +115,8 @@ MODELS: Final[dict[str, Area]] = {
     "core.membership": A.PEOPLE,
     "core.threshold": A.LIMITS,
     "core.calendarday": A.LIMITS,
+    "core.apitoken": A.CREDENTIALS,
+    "core.apireply": A.CREDENTIALS,
     "core.auditentry": A.AUDIT,
     "core.auditseal": A.AUDIT,
     "core.piiaccess": A.AUDIT,

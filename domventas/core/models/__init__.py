@@ -9,8 +9,11 @@ from domventas.core.models.jobs import Dispatch, Firing, TaskRun
 from domventas.core.models.limits import CalendarDay, Threshold
 from domventas.core.models.people import Client, Membership, User, UserManager
 from domventas.core.models.routes import Route
+from domventas.core.models.tokens import ApiReply, ApiToken
 
 __all__ = [
+    "ApiReply",
+    "ApiToken",
     "AuditEntry",
     "AuditSeal",
     "CalendarDay",
