@@ -13,6 +13,7 @@ APPS = ("marketplaces", "catalog", "orders", "finance", "tickets", "reports")
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/", include(("domventas.api", "api"))),
     path("health", health.live, name="health"),
     path("health/ready", health.ready, name="ready"),
     *(path("", include(f"{app}.urls")) for app in APPS if find_spec(f"{app}.urls")),

@@ -172,6 +172,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
                 "gpp_maybe",
                 "marketplaces.view_quarantined",
             ),
+            (_("API tokens"), "admin:core_apitoken_changelist", "vpn_key", "core.view_apitoken"),
             (_("Task runs"), "admin:core_taskrun_changelist", "schedule", "core.view_taskrun"),
             (_("Limits"), "admin:core_threshold_changelist", "tune", "core.view_threshold"),
             (_("Calendar"), "admin:core_calendarday_changelist", "event_busy", "core.view_calendarday"),
@@ -231,4 +232,5 @@ class CalendarDayAdmin(HouseAdmin):
 
 
 from domventas.core import audit_admin  # noqa: E402, F401 - its pages stand on the classes above
+from domventas.core.api import admin as api_admin  # noqa: E402, F401 - the same
 from domventas.core.jobs import admin as jobs_admin  # noqa: E402, F401 - the same

@@ -21,6 +21,7 @@ from django.urls import get_script_prefix, reverse, set_script_prefix
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core import tenancy
+from domventas.core.api import entrance
 from domventas.core.models import Membership
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -54,6 +55,8 @@ class ActiveClient:
     def _choose(self, request: Any) -> HttpResponseBase:
         if request.path_info.startswith(UNSCOPED):
             return self.get_response(request)
+        if request.path_info.startswith(entrance.PREFIX):
+            return entrance.enter(request, self.get_response)
         in_path = request.path_info.startswith("/c/")
         if request.user.is_anonymous:
             login = reverse("admin:login")
@@ -71,9 +74,9 @@ class ActiveClient:
         return self._with_client(request, mine[slug])
 
     def _without_client(self, request: Any, mine: dict[str, Membership]) -> HttpResponseBase:
-        """A member is sent to a client; the platform's pages, the API and operators without a client go on without."""
+        """A member is sent to a client; the platform's pages and operators without a client go on without."""
         path = request.path_info
-        if not mine or path.startswith((*PLATFORM, "/api/")):
+        if not mine or path.startswith(PLATFORM):
             with tenancy.known_as(request.user.email, request.id):
                 return self.get_response(request)
         if request.method not in SAFE:
