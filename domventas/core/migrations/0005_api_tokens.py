@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0003_seal_the_audit'),
+        ('core', '0004_access_to_people'),
     ]
 
     operations = [
