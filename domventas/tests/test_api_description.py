@@ -37,6 +37,8 @@ def test_the_description_is_complete_and_open_to_all(db: None, tmp_path: Any) ->
 def fuzz(examples: int, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """Ask every operation so many times, as its description allows and as it forbids; returns requests by status."""
     monkeypatch.setattr(pace.take, "__kwdefaults__", {"per_minute": 10_000_000, "burst": 1_000_000})
+    monkeypatch.setattr(pace, "WRONG_PER_MINUTE", 10_000_000)
+    monkeypatch.setattr(pace, "WRONG_BURST", 1_000_000)
     client = Client.objects.create(slug="dom-ventas", name="Dom Ventas")
     with tenancy.acting_for(client, actor="test"):
         for number in range(1, 4):
@@ -64,7 +66,11 @@ def fuzz(examples: int, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
         wrong = result.ok().as_strategy(generation_mode=GenerationMode.NEGATIVE)
         for strategy in (cases, wrong):
             quick = settings(
-                max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+                max_examples=examples,
+                deadline=None,
+                database=None,
+                derandomize=examples < 10,
+                suppress_health_check=list(HealthCheck),
             )
             quick(given(case=strategy)(ask))()
     return found
@@ -72,8 +78,8 @@ def fuzz(examples: int, monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
 
 @pytest.mark.django_db(transaction=True)
 def test_no_request_breaks_the_server_or_the_description(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = fuzz(5, monkeypatch)
-    assert sum(found.values()) > 150 and found[200] > 30 and max(found) < 500, found
+    found = fuzz(4, monkeypatch)
+    assert sum(found.values()) > 120 and found[200] > 20 and max(found) < 500, found
 
 
 @pytest.mark.slow
