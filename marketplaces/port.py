@@ -6,7 +6,7 @@ A connector is plain Python. It fetches raw bytes and translates them into recor
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any, Protocol
 
 from marketplaces.commands import Push
+from marketplaces.events import Events
 from marketplaces.records import (
     Drift,
     OfferRecord,
@@ -100,9 +101,6 @@ class TokenStore(Protocol):
 
 class Http(Protocol):
     """What a connector may use to talk: `marketplaces.http.HttpClient` is the one implementation."""
-
-    skew: timedelta | None
-    """How far the marketplace's clock is ahead of ours; None before the first answer."""
 
     def request(
         self,
@@ -231,6 +229,9 @@ class Flow:
         freshness: older than this is late.
         window: the longest span asked at once. overlap: asked again before each window.
         lag: stay this far behind now. history: how far back the provider answers at all.
+        fetch_one: (session, the source's id) → the one thing as it stands, in a page `translate` reads; for events.
+            Its flow's loader must not mind a poll beside it: events do not wait for the stream.
+        fetch_some: the same for up to `at_once` things in one request, where the provider allows it.
         snapshot: True when an answer is the whole state of now, not changes in a window.
         pii_paths: JSON paths (`a.b[].c`) that hold personal data; blanked when the raw document is purged.
         priority: the class of its calls; None = as its name says, see `PRIORITY_OF_FLOW`.
@@ -246,6 +247,9 @@ class Flow:
     history: timedelta = timedelta(days=90)
     snapshot: bool = False
     fetch: Callable[[Any, Window, str], RawPage] | None = None
+    fetch_one: Callable[[Any, str], RawPage] | None = None
+    fetch_some: Callable[[Any, Sequence[str]], RawPage] | None = None
+    at_once: int = 50
     reports: Reports | None = None
     pii_paths: tuple[str, ...] = ()
     priority: Priority | None = None
@@ -291,6 +295,7 @@ class Connector:
     payouts: Flow | None = None
     shipments: Push | None = None
     """Telling that parcels have left: takes a `ShipmentCommand`."""
+    events: Events | None = None
     parse_settlement: Callable[[bytes, str], SettlementRecord] | None = None
     """(bytes, file name) → one settlement, for files people drop; raises `Malformed` naming row and field."""
 
