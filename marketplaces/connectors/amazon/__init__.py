@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from marketplaces.connectors.amazon import client, offers, orders, reports, settlements, shipments, transactions
+from marketplaces.connectors.amazon import (
+    client,
+    notifications,
+    offers,
+    orders,
+    reports,
+    settlements,
+    shipments,
+    transactions,
+)
 from marketplaces.connectors.amazon.settlement_file import parse_settlement
 from marketplaces.connectors.amazon.sites import SITES
+from marketplaces.events import Events
 from marketplaces.port import Connector, Flow, Reports
 from marketplaces.records import OfferRecord, OrderRecord, SettlementRecord, TransactionRecord
 
@@ -21,6 +31,7 @@ amazon = Connector(
     check=client.check,
     orders=Flow(
         fetch=orders.fetch,
+        fetch_one=orders.fetch_one,
         translate=orders.translate,
         record=OrderRecord,
         cadence="*/10 * * * *",
@@ -62,5 +73,6 @@ amazon = Connector(
         history=timedelta(days=540),
     ),
     shipments=shipments.SHIPMENTS,
+    events=Events(read=notifications.read, queues=notifications.QUEUES, seller=notifications.seller),
     parse_settlement=parse_settlement,
 )

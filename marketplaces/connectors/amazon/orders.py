@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from urllib.parse import quote
 
 from marketplaces.connectors.amazon.client import AmazonSession, window_params
 from marketplaces.connectors.amazon.sites import BY_ID
@@ -25,14 +26,16 @@ from marketplaces.records import (
 )
 
 INCLUDED = "BUYER,RECIPIENT,PROCEEDS,PROMOTION,CANCELLATION,FULFILLMENT,PACKAGES"
-PII_PATHS = (
-    "orders[].buyer",
-    "orders[].recipient",
-    "orders[].tax.taxRegistrations[]",
-    "orders[].payment",
-    "orders[].orderItems[].fulfillment.packing.giftOption.giftMessage",
-    "orders[].orderItems[].product.customization",
+_PERSONAL = (
+    "buyer",
+    "recipient",
+    "tax.taxRegistrations[]",
+    "payment",
+    "orderItems[].fulfillment.packing.giftOption.giftMessage",
+    "orderItems[].product.customization",
 )
+#: The same of a page of orders and of one order by itself.
+PII_PATHS = tuple(f"{where}.{path}" for where in ("orders[]", "order") for path in _PERSONAL)
 _FIELDS = frozenset(
     [
         "orderId",
@@ -104,9 +107,18 @@ def fetch(session: AmazonSession, window: Window, token: str) -> RawPage:
     )
 
 
+def fetch_one(session: AmazonSession, ref: str) -> RawPage:
+    """One order as it stands. Its limit is ninety times the search's, so events cost the poll nothing."""
+    path = f"/orders/2026-01-01/orders/{quote(ref, safe='')}"
+    answer = session.call("GET", path, operation="orders.get", params={"includedData": INCLUDED})
+    return RawPage(body=answer.body, content_type="application/json", name=f"order-{ref}")
+
+
 def translate(page: RawPage) -> Iterator[Translated]:
-    """Orders of one page, in the page's order."""
+    """Orders of one page, in the page's order; or the one order that was asked for by its number."""
     body = _object(strict_json(page.body))
+    if "order" in body:
+        return reading.each([part(body, "order")], "order", "orderId", _order)
     if "orders" not in body:
         raise Malformed("The answer holds no list of orders.", path="orders")
     return reading.each(rows(body["orders"], "orders"), "orders", "orderId", _order)

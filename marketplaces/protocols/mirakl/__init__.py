@@ -9,6 +9,7 @@ from functools import partial
 from marketplaces.port import Connector, Flow
 from marketplaces.protocols.mirakl import client, money, offers, orders, shipments
 from marketplaces.protocols.mirakl.operator import Operator
+from marketplaces.protocols.signed_hints import SIGNED_HINTS
 from marketplaces.records import OfferRecord, OrderRecord, PayoutRecord, SettlementRecord, TransactionRecord
 
 __all__ = ["Operator", "mirakl_connector"]
@@ -39,6 +40,9 @@ def mirakl_connector(*, name: str, label: str, package: str, operator: Operator)
         check=client.check,
         orders=Flow(
             fetch=orders.fetch,
+            fetch_one=orders.fetch_one,
+            fetch_some=orders.fetch_some,
+            at_once=client.PAGE,
             translate=partial(orders.translate, operator=operator),
             record=OrderRecord,
             cadence="5-59/15 * * * *",
@@ -68,5 +72,6 @@ def mirakl_connector(*, name: str, label: str, package: str, operator: Operator)
             history=timedelta(days=365),
         ),
         shipments=shipments.SHIPMENTS,
+        events=SIGNED_HINTS,
         payouts=replace(cycles, translate=partial(money.translate_payouts, operator=operator), record=PayoutRecord),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from marketplaces.errors import Malformed
@@ -63,6 +63,16 @@ def fetch(session: MiraklSession, window: Window, token: str) -> RawPage:
         "end_update_date": reading.iso(window.until),
     }
     return session.offset_page("/api/orders", params, token, operation="OR11", rows="orders")
+
+
+def fetch_some(session: MiraklSession, refs: Sequence[str]) -> RawPage:
+    """Up to a hundred orders by their numbers; one call, as OR11 may be asked once a minute only."""
+    return session.offset_page("/api/orders", {"order_ids": ",".join(refs)}, "", operation="OR11", rows="orders")
+
+
+def fetch_one(session: MiraklSession, ref: str) -> RawPage:
+    """One order by its number."""
+    return fetch_some(session, [ref])
 
 
 def translate(page: RawPage, operator: Operator) -> Iterator[Translated]:
