@@ -124,6 +124,7 @@ MODELS: Final[dict[str, Area]] = {
     "core.proposal": A.LIMITS,
     "core.importbatch": A.SYNC,
     "marketplaces.credential": A.CREDENTIALS,
+    "marketplaces.inlet": A.CREDENTIALS,
     "orders.buyercontact": A.BUYERS,
     "orders.erasure": A.AUDIT,
 }
