@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 
 from domventas.core import tenancy
@@ -52,6 +52,30 @@ def enqueue(row: str, *, account_id: int = 0, now: datetime) -> TaskRun:
     job = declare.rows()[row]
     with transaction.atomic():
         return _make_runs(job, [account_id], now, now)[0]
+
+
+QUEUED = """
+SELECT 1 FROM core_taskrun WHERE client_id = %(client)s AND task = %(task)s AND account_id = %(account)s
+    AND state = 'queued' AND (not_before IS NULL OR not_before <= %(now)s) ORDER BY id LIMIT 1 FOR SHARE SKIP LOCKED
+"""
+
+
+def ensure_queued(row: str, *, account_id: int = 0, now: datetime) -> bool:
+    """Ask for a run that begins after this transaction's commit; False when one waits already and will do.
+
+    The waiting run is held until the commit, so it cannot begin before what it is to see has been written.
+    """
+    known: dict[str, Any] = {"client": tenancy.current().one, "task": row, "account": account_id, "now": now}
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(QUEUED, known)
+            if cursor.fetchone():
+                return False
+        try:
+            enqueue(row, account_id=account_id, now=now)
+        except IntegrityError:  # somebody asked in the same microsecond
+            return False
+    return True
 
 
 def _slots(job: declare.Job, now: datetime) -> list[datetime]:
