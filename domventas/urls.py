@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from domventas import health
+from marketplaces.pages import inbox
 
 APPS = ("marketplaces", "catalog", "orders", "finance", "tickets", "reports")
 
@@ -16,5 +17,6 @@ urlpatterns = [
     path("api/", include(("domventas.api", "api"))),
     path("health", health.live, name="health"),
     path("health/ready", health.ready, name="ready"),
+    path("in/<str:key>", inbox.receive, name="inbox"),
     *(path("", include(f"{app}.urls")) for app in APPS if find_spec(f"{app}.urls")),
 ]

@@ -22,7 +22,7 @@ class MarketplacesConfig(AppConfig):
 
         from marketplaces import loaders
         from marketplaces.registry import connectors
-        from marketplaces.services import quarantine, raw  # noqa: F401 - they declare where people may stand
+        from marketplaces.services import inbox, quarantine, raw  # noqa: F401 - they declare where people may stand
 
         connectors.load()
         loaders.gather()

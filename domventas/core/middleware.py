@@ -26,7 +26,7 @@ from domventas.core.models import Membership
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Neither login nor client: machines and files. A webhook finds its client by its Route.
-UNSCOPED: Final = ("/static/", "/health", "/hooks/")
+UNSCOPED: Final = ("/static/", "/health", "/in/")
 #: Pages of the platform itself; everything else of a signed-in person stands under a client.
 PLATFORM: Final = ("/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/i18n/")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ from marketplaces.port import (
     Translated,
     Window,
 )
+from marketplaces.protocols.signed_hints import SIGNED_HINTS
 from marketplaces.records import (
     BuyerRecord,
     ChargeRecord,
@@ -49,7 +50,8 @@ class Toy:
 
     Attributes:
         orders: id → (changed at, quantity); placed: id → when it was ordered, which never changes.
-        before: called before each page with (window, token); raises to fail.
+        before: called before each page with (window, token); raises to fail. before_one: the same before a fetch by
+            number. shows: what such a fetch gets for a number. fetched: the numbers asked for, by request.
         asked: every (window, token) that was asked for.
     """
 
@@ -60,6 +62,13 @@ class Toy:
     mangle: Callable[[dict[str, Any]], dict[str, Any]] = lambda page: page
     asked: list[tuple[Window, str]] = field(default_factory=list)
     reports: dict[str, str] = field(default_factory=dict)
+    shows: Callable[[str], dict[str, Any] | None] = field(init=False)
+    before_one: Callable[[Sequence[str]], None] = lambda refs: None
+    fetched: list[tuple[str, ...]] = field(default_factory=list)
+    is_batching: bool = True
+
+    def __post_init__(self) -> None:
+        self.shows = self.shown
 
     def fill(self, count: int, *, every: timedelta = timedelta(hours=12), until: datetime = NOW) -> None:
         """Orders going back in time."""
@@ -81,22 +90,32 @@ class Toy:
         following = str(start + self.page_size) if start + self.page_size < len(found) else ""
         page = self.mangle(
             {
-                "orders": [
-                    {
-                        "id": ref,
-                        "placed": self.placed.get(ref, changed).isoformat(),
-                        "at": changed.isoformat(),
-                        "quantity": quantity,
-                        "buyer": {"name": f"Buyer of {ref}"},
-                    }
-                    for changed, ref, quantity in rows
-                ],
+                "orders": [self.shown(ref) for _, ref, _ in rows],
                 "next": following,
             }
         )
         return RawPage(
             body=json.dumps(page).encode(), content_type="application/json", next_token=page["next"], name="orders"
         )
+
+    def fetch_some(self, door: Door, refs: Sequence[str]) -> RawPage:
+        """Orders by their numbers, as the source shows them just now: perhaps an older state, perhaps not at all."""
+        self.fetched.append(tuple(refs))
+        self.before_one(refs)
+        rows = [row for ref in refs if (row := self.shows(ref)) is not None]
+        return RawPage(body=json.dumps({"orders": rows}).encode(), content_type="application/json", name="order")
+
+    def fetch_one(self, door: Door, ref: str) -> RawPage:
+        return self.fetch_some(door, [ref])
+
+    def shown(self, ref: str) -> dict[str, Any] | None:
+        """An order's newest state."""
+        if ref not in self.orders:
+            return None
+        changed, quantity = self.orders[ref]
+        placed = self.placed.get(ref, changed).isoformat()
+        buyer = {"name": f"Buyer of {ref}"}
+        return {"id": ref, "placed": placed, "at": changed.isoformat(), "quantity": quantity, "buyer": buyer}
 
     def request(self, door: Door, window: Window) -> str:
         ref = f"R{len(self.reports) + 1}"
@@ -121,12 +140,14 @@ class Toy:
                 fetch=self.fetch, translate=translate, record=OrderRecord, cadence="*/5 * * * *",
                 freshness=timedelta(minutes=30), window=timedelta(days=1), overlap=timedelta(minutes=10),
                 lag=timedelta(0), history=timedelta(days=10), pii_paths=("orders[].buyer",),
+                fetch_one=self.fetch_one, fetch_some=self.fetch_some if self.is_batching else None, at_once=120,
             ),
             offers=Flow(
                 reports=Reports(request=self.request, poll=self.poll, download=self.download),
                 translate=translate_offers, record=OfferRecord, cadence="0 * * * *", freshness=timedelta(hours=4),
                 snapshot=True,
             ),
+            events=SIGNED_HINTS,
         )  # fmt: skip
 
     def check(self, door: Door) -> Checked:

@@ -49,7 +49,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("limits/", limits, name="limits"),
     path("stream/", stream, name="stream"),
-    path("hooks/x", hook),
+    path("in/x", hook),
 ]
 pytestmark = pytest.mark.urls(__name__)
 
@@ -118,8 +118,8 @@ def test_an_inactive_client_is_gone(browser: Browser, alba: House) -> None:
 
 
 def test_a_machine_needs_neither_login_nor_client(browser: Browser) -> None:
-    assert browser.get("/hooks/x").content == b"None"
-    assert Browser().post("/hooks/x").content == b"None"
+    assert browser.get("/in/x").content == b"None"
+    assert Browser().post("/in/x").content == b"None"
 
 
 def test_an_operator_without_membership_stays_outside_every_client(alba: House) -> None:
