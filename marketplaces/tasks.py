@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from django.utils.timezone import now as clock
 
@@ -11,9 +12,15 @@ from domventas.core.jobs import Run, Scope, scheduled
 from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
 from marketplaces.registry import connectors
-from marketplaces.services import gaps, quarantine, raw, schedule, streams
+from marketplaces.selectors import events
+from marketplaces.services import event_drain, gaps, inbox, quarantine, queues, raw, schedule, streams
 from marketplaces.services.outbox_drain import drain
 from marketplaces.services.pull import pull_stream
+
+#: Batches of events one run works on before it makes room for others.
+ROUNDS: Final = 20
+#: How long one run listens at a queue; the next one begins with the next minute.
+LISTENING: Final = timedelta(seconds=45)
 
 
 def _scope(flow: str) -> Scope:
@@ -76,6 +83,37 @@ def poll_reports(run: Run) -> None:
             pull_stream(account, name, now=clock(), start=False, due_only=True, step=run.step)
 
 
+@scheduled(
+    "events.drain.{channel}", "* * * * *", queue="realtime", soft=240, overlap="queue",
+    freshness=timedelta(minutes=5), scope=Scope(name="events", members=events.waiting_at, rows=schedule.event_rows),
+)  # fmt: skip
+def drain_events(run: Run) -> None:
+    """Fetches what events told of; asked for by each event, every minute behind that."""
+    account = Account.objects.get(pk=run.account_id)
+    for _ in range(ROUNDS):
+        done = event_drain.drain(account, now=clock(), step=run.step)
+        if done.retry_after is not None:
+            raise Retry(done.retry_after.total_seconds(), note="throttled")
+        if not done.taken:
+            return
+    raise Retry(0.0, note="more events wait")
+
+
+@scheduled(
+    "events.receive.{channel}", "* * * * *", queue="realtime", soft=120, freshness=timedelta(minutes=5),
+    scope=Scope(name="queues", members=events.queues_at, rows=schedule.queue_rows),
+)  # fmt: skip
+def receive_events(run: Run) -> None:
+    """Takes events from the marketplace's queue, waiting there for new ones most of the minute."""
+    account = Account.objects.get(pk=run.account_id)
+    until = clock() + LISTENING
+    total = queues.Received()
+    while clock() < until and not total.is_busy:
+        total += queues.receive(account, now=clock(), wait=queues.LONGEST_WAIT)
+        with run.step(progress=total.in_words()):
+            pass
+
+
 @scheduled("ingest.gap_scan", "7 * * * *", soft=600, freshness=timedelta(hours=3))
 def scan_gaps(run: Run) -> None:
     """Names what is missing and lets the next reading ask for it."""
@@ -88,6 +126,7 @@ def remove_personal_data(run: Run) -> None:
     now = clock()
     streams.forget(now=now)
     quarantine.purge(now=now)
+    inbox.purge(now=now)
     while raw.purge(now=now):
         pass
 

@@ -49,13 +49,14 @@ class Intake:
     """Takes in the answers of one stream, one transaction each.
 
     Attributes:
+        claim: the right to move the stream's checkpoint; None for things fetched by their number, which move none.
         step: opens the transaction of a page; a job puts its own, with its own fence.
     """
 
     account: Account
     stream: Stream
     flow: Flow
-    claim: Claim
+    claim: Claim | None
     now: datetime
     step: Step = transaction.atomic
     tally: Tally = field(default_factory=Tally)
@@ -81,8 +82,10 @@ class Intake:
         raw_id = raw.archive(self.account, self.stream.flow, self.flow, page, now=self.now)
         run = LoadRun(now=self.now, raw_id=raw_id, stream_id=self.stream.pk)
         with self.step():
-            with connection.cursor() as cursor:
-                self.claim.checkpoint(cursor, window=window, token=page.next_token if window else "", covered=covered)
+            if self.claim is not None:
+                token = page.next_token if window else ""
+                with connection.cursor() as cursor:
+                    self.claim.checkpoint(cursor, window=window, token=token, covered=covered)
             before = Tally(self.tally.pages, self.tally.records, self.tally.written, self.tally.quarantined)
             loaded = self.load(page, run)
             if not self.flow.snapshot:

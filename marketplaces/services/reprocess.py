@@ -61,7 +61,7 @@ def reload(document: RawDocument, *, now: datetime) -> Reprocessed:
     stream = Stream.objects.get(account=account, flow=document.flow)
     total = Reprocessed()
     with claim(stream, now=now) as held:
-        _document(_intake(account, stream, held, now), document, total, told=lambda text: None)
+        _document(_intake(account, stream, held, now), held, document, total, told=lambda text: None)
     days.at_least(stream, stored_by_day(stream))
     return total
 
@@ -82,7 +82,7 @@ def _stream(
     with claim(stream, now=now) as held:
         intake = _intake(account, stream, held, now)
         for pk in ids:
-            _document(intake, RawDocument.objects.get(pk=pk), total, told=told)
+            _document(intake, held, RawDocument.objects.get(pk=pk), total, told=told)
     days.at_least(stream, stored_by_day(stream))
     told(f"{account.code} {stream.flow}: {len(ids)} documents read again")
 
@@ -92,7 +92,9 @@ def _intake(account: Account, stream: Stream, held: Claim, now: datetime) -> Int
     return Intake(account=account, stream=stream, flow=flow, claim=held, now=now)
 
 
-def _document(intake: Intake, document: RawDocument, total: Reprocessed, *, told: Callable[[str], None]) -> None:
+def _document(
+    intake: Intake, held: Claim, document: RawDocument, total: Reprocessed, *, told: Callable[[str], None]
+) -> None:
     """One document, in one transaction behind the stream's fence."""
     run = LoadRun(
         now=intake.now, raw_id=document.pk, stream_id=intake.stream.pk,
@@ -103,7 +105,7 @@ def _document(intake: Intake, document: RawDocument, total: Reprocessed, *, told
     try:
         page = page_of(document)
         with transaction.atomic(), connection.cursor() as cursor:
-            intake.claim.checkpoint(cursor, window=intake.claim.window, token=intake.claim.token)
+            held.checkpoint(cursor, window=held.window, token=held.token)
             intake.load(page, run)
     except (Malformed, Unreadable) as error:
         total.unreadable += 1

@@ -37,6 +37,16 @@ def push_rows(verb: str) -> list[tuple[str, str]]:
     ]
 
 
+def event_rows() -> list[tuple[str, str]]:
+    """Marketplaces that tell us of changes; the cadence is the job's own."""
+    return [(name, "") for name, connector in connectors.items() if connector.events]
+
+
+def queue_rows() -> list[tuple[str, str]]:
+    """Marketplaces that tell us by a queue."""
+    return [(name, "") for name, connector in connectors.items() if connector.events and connector.events.queues]
+
+
 def members(channel: str) -> list[int]:
     """The acting client's accounts at a marketplace that may be read."""
     return list(
