@@ -166,6 +166,8 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
             (_("Integration monitor"), "marketplaces:monitor", "monitor_heart", "marketplaces.view_stream"),
             (_("Writing back"), "marketplaces:pushes", "outbox", "marketplaces.view_pushflow"),
             (_("Accounts"), "admin:marketplaces_account_changelist", "key", "marketplaces.view_account"),
+            (_("Inlets"), "admin:marketplaces_inlet_changelist", "webhook", "marketplaces.view_inlet"),
+            (_("Events"), "admin:marketplaces_inboundevent_changelist", "bolt", "marketplaces.view_inboundevent"),
             (
                 _("Quarantine"),
                 "admin:marketplaces_quarantined_changelist",
