@@ -9,6 +9,7 @@ from .wire.amazon_reports import create_report, download, get_document, get_repo
 from .wire.amazon_sellers import marketplace_participations
 from .wire.amazon_shipments import confirm_shipment
 from .wire.control import control_routes
+from .wire.events_control import event_routes
 from .wire.http import Request, Response, Route, route
 from .wire.mirakl_money import list_billing_cycles, list_invoices, list_transaction_lines
 from .wire.mirakl_orders import list_orders
@@ -20,7 +21,7 @@ from .world.places import ACCOUNTS
 
 
 def all_routes(state: State) -> list[Route]:
-    """The control plane, both Amazon regions, Bunnings and Otto."""
+    """The control plane, the queues, both Amazon regions, Bunnings and Otto."""
 
     def token(request: Request) -> Response:
         return amazon_base.sign_in(state, request)
@@ -31,6 +32,7 @@ def all_routes(state: State) -> list[Route]:
     routes = [
         *control_routes(state),
         *shipment_routes(state),
+        *event_routes(state),
         route("POST", "/amazon/auth/o2/token", token),
         route("GET", "/amazon/documents/{account}/{document_id}", document),
     ]

@@ -95,6 +95,12 @@ def _asked(state: State, account: Account) -> list[AskedReport]:
         return [asked for asked in state.reports.values() if asked.account == account.code]
 
 
+def finished_reports(state: State) -> list[AskedReport]:
+    """Reports somebody asked for that are done by now, of all accounts."""
+    with state.lock:
+        return [asked for asked in state.reports.values() if state.timer() - asked.asked_at >= _DONE_SECONDS]
+
+
 def list_reports(state: State, account: Account, request: Request) -> Response:
     """getReports: newest first; nextToken stands alone."""
     token = request.one("nextToken")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from ..world.model import Order, World
 from .limits import Buckets
+from .sqs_queue import Queue
 
 _T = TypeVar("_T")
 _KEPT_ANSWERS = 24
@@ -68,6 +69,7 @@ class State:
     """Tellings of parcels that took effect: account, order, package, pieces by line."""
     parcels: dict[str, Any] = field(default_factory=dict)
     """Shipments told by a partner of Otto, by their id."""
+    queues: dict[str, Queue] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     _by_ref: dict[str, dict[str, Order]] = field(default_factory=dict)
     _kept: dict[str, Any] = field(default_factory=dict)
