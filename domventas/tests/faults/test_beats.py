@@ -89,6 +89,7 @@ def test_the_key_alone_keeps_two_leaders_from_firing_twice(world: World) -> None
     assert world.doubled() == 0
 
 
+@pytest.mark.fault  # the policies themselves are tried in core/tests/test_jobs_survive.py
 @pytest.mark.scenario("B5", "All workers, then all beats are down for two hours")
 def test_missed_slots_collapse_or_are_made_up_for_by_policy(world: World, record_fault: RecordFault) -> None:
     world.processes.have(workers=0, beats=1)

@@ -87,7 +87,7 @@ def test_a_zombie_writes_nothing(world: World, record_fault: RecordFault) -> Non
 @pytest.mark.scenario("B14", "A deploy under load: each worker is asked to leave (SIGTERM) while another comes")
 def test_a_deploy_loses_nothing_and_waits_for_nobody(world: World, record_fault: RecordFault) -> None:
     world.processes.have(workers=2, beats=1)
-    runs = world.fire("test.fault.steps", 3) + world.fire("test.fault.long") + world.fire("test.fault.hard")
+    runs = world.fire("test.fault.steps", 2) + world.fire("test.fault.long") + world.fire("test.fault.hard")
     world.wait(lambda: world.done() > 5)
     took = []
     for leaving in list(world.processes.workers):

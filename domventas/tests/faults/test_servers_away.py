@@ -22,14 +22,14 @@ WHERE datname = current_database() AND usename = 'app' AND pid <> pg_backend_pid
 def test_a_broker_that_forgets_everything_costs_nothing(world: World, record_fault: RecordFault) -> None:
     world.processes.have(workers=2, beats=1)
     person = visitor(world)
-    runs = world.fire("test.fault.steps", 3)
+    runs = world.fire("test.fault.steps", 1)
     with person.looking():
         world.wait(lambda: world.done() > 5)
         world.servers.flush()
-        runs += world.fire("test.fault.steps", 1, after=3)
-        world.wait(lambda: world.done() > 35)
+        runs += world.fire("test.fault.steps", 1, after=1)
+        world.wait(lambda: world.done() > 20)
         world.servers.kill_valkey(away=1.5)
-        runs += world.fire("test.fault.steps", 1, after=4)
+        runs += world.fire("test.fault.steps", 1, after=2)
         world.servers.broker().config_set("maxmemory", "1mb")  # refuses to take anything
         time.sleep(1)  # the outage itself
         world.servers.broker().config_set("maxmemory", "0")
@@ -53,10 +53,10 @@ def test_a_broker_that_forgets_everything_costs_nothing(world: World, record_fau
 def test_a_database_that_comes_and_goes_keeps_what_was_committed(world: World, record_fault: RecordFault) -> None:
     world.processes.have(workers=2, beats=1)
     person = visitor(world)
-    runs, away = world.fire("test.fault.steps", 5), []
+    runs, away = world.fire("test.fault.steps", 3), []
     with person.looking():
         for number in range(3):
-            world.wait(lambda number=number: world.done() > 10 + 25 * number)
+            world.wait(lambda number=number: world.done() > 5 + 15 * number)
             away.append(world.servers.restart_postgres())
         cut = 0
         for _ in range(15):

@@ -22,7 +22,7 @@ NOW = jobs.datetime(2026, 11, 20, 12, tzinfo=jobs.UTC)
 
 
 @pytest.mark.scenario("B1", "A worker is killed with -9 in the middle of its work")
-@pytest.mark.parametrize("kills", [15, pytest.param(100, marks=pytest.mark.fault)])
+@pytest.mark.parametrize("kills", [12, pytest.param(100, marks=pytest.mark.fault)])
 def test_killed_workers_lose_nothing_and_double_nothing(world: World, record_fault: RecordFault, kills: int) -> None:
     world.processes.have(workers=2, beats=1)
     runs = world.fire("test.fault.steps", 4 if kills < 50 else 16)
