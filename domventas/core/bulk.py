@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from itertools import count
 from operator import itemgetter
@@ -349,8 +350,9 @@ def _differs(columns: list[Identifier]) -> Composed:
 def _without_floats(rows: Iterable[Sequence[Any]], at: list[int], names: tuple[str, ...]) -> Iterator[Sequence[Any]]:
     for row in rows:
         for index in at:
-            if row[index] is not None:
-                exact(row[index], names[index])
+            value = row[index]
+            if value is not None and not (type(value) is Decimal and value.is_finite()):
+                exact(value, names[index])
         yield row
 
 

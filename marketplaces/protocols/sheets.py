@@ -20,6 +20,8 @@ _BOMS = (
 _MARKED = re.compile(r"[.,]\d{1,2}$|[.,]\d{4,}$")
 _POINT = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
 _COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?")
+#: An amount as nearly all are written: a Decimal takes it as it is.
+_USUAL = re.compile(r"-?\d+\.\d+", re.ASCII).fullmatch
 _DATES = (
     "%Y-%m-%d %H:%M:%S",
     "%d.%m.%Y %H:%M:%S",
@@ -94,6 +96,8 @@ def decimal_mark(amounts: Iterable[str]) -> str:
 def number(row: Row, field: str, mark: str) -> Decimal:
     """An amount in the file's own decimal mark; an amount in the other one is refused, not reinterpreted."""
     text = row.values.get(field, "")
+    if mark == "." and _USUAL(text):
+        return Decimal(text)
     plain = _plain(text)
     if not (_COMMA if mark == "," else _POINT).fullmatch(plain):
         name = "comma" if mark == "," else "point"

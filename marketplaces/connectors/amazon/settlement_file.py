@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from marketplaces.connectors.amazon import settlement_text as source
 from marketplaces.connectors.amazon.sites import BY_CODE
@@ -180,12 +181,22 @@ def _v1_amounts(row: Row) -> list[tuple[str, str, str]]:
     ]
 
 
+@lru_cache(maxsize=1024)  # a file has a few dozen of them, and hundreds of thousands of lines
+def _raw_type(*parts: str) -> str:
+    return "|".join(parts).casefold()
+
+
+@lru_cache(maxsize=1024)  # the lines of one order stand together
+def _told(moment: datetime | None) -> str:
+    return str(moment)
+
+
 def _line(sheet: _Sheet, row: Row, field: str, kind: str, words: str) -> SettlementLineRecord:
-    values = row.values
+    get = row.values.get
     transaction = (
-        "other-transaction" if kind == "other-transaction" and not sheet.is_v2 else values.get("transaction-type", "")
+        "other-transaction" if kind == "other-transaction" and not sheet.is_v2 else get("transaction-type", "")
     )
-    raw_type = "|".join((transaction, kind, words)).casefold()
+    raw_type, promotion = _raw_type(transaction, kind, words), get("promotion-id", "")
     amount, posted_at = sheets.number(row, field, sheet.mark), _posted_at(row)
     return SettlementLineRecord(
         raw_type=raw_type,
@@ -193,14 +204,14 @@ def _line(sheet: _Sheet, row: Row, field: str, kind: str, words: str) -> Settlem
         currency=sheet.currency,
         posted_at=posted_at,
         ordinal=row.number,
-        raw_key="\x1f".join((raw_type, f"{amount:f}", str(posted_at), *(values.get(x, "") for x in _IDENTITY))),
-        order_ref=values.get("order-id") or None,
-        order_line_ref=values.get("order-item-code") or None,
-        refund_ref=values.get("adjustment-id") or values.get("merchant-adjustment-item-id") or None,
-        seller_sku=values.get("sku") or None,
-        site=_site(values.get("marketplace-name", "")),
+        raw_key="\x1f".join([raw_type, f"{amount:f}", _told(posted_at), *[get(x, "") for x in _IDENTITY]]),
+        order_ref=get("order-id") or None,
+        order_line_ref=get("order-item-code") or None,
+        refund_ref=get("adjustment-id") or get("merchant-adjustment-item-id") or None,
+        seller_sku=get("sku") or None,
+        site=_site(get("marketplace-name", "")),
         quantity=_quantity(row),
-        description=" ".join(x for x in (words, values.get("promotion-id", "")) if x)[:300],
+        description=(f"{words} {promotion}" if words and promotion else words or promotion)[:300],
     )
 
 
@@ -211,6 +222,7 @@ def _posted_at(row: Row) -> datetime | None:
     return None if "/" in row.values.get("posted-date", "") else sheets.moment(row, "posted-date")
 
 
+@lru_cache(maxsize=256)
 def _site(name: str) -> str | None:
     code = name.strip().lower()
     return code if code in BY_CODE else None

@@ -57,4 +57,4 @@ def rows(text: str, names: list[str], start: int, *, shortest_first: int = 6) ->
                 f"Row {number} has {len(fields)} fields, but the file has {len(names)} columns.", path=f"row {number}"
             )
         first = False
-        yield Row(number, dict(zip(names, (x.strip() for x in fields), strict=False)))
+        yield Row(number, dict(zip(names, map(str.strip, fields), strict=False)))
