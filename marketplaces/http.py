@@ -154,6 +154,9 @@ class HttpClient:
         patience: longest time to wait for the budget [seconds]; beyond it `Throttled` says when to come back.
         most: longest body after unpacking [bytes].
         sleep, clock: waiting and the time of day, to be replaced in tests.
+
+    Attributes:
+        skew: how far the marketplace's clock is ahead of ours, by its last answer [to the second]; None before one.
     """
 
     def __init__(
@@ -180,6 +183,7 @@ class HttpClient:
         self._deadline, self._patience, self._most = deadline, patience, most
         self._sleep, self._clock = sleep, clock
         self._session = transport.session()
+        self.skew: timedelta | None = None
 
     def hide(self, secret: str) -> None:
         """Keep a value got later, such as an access token, out of every error."""
@@ -269,6 +273,7 @@ class HttpClient:
                 )  # fmt: skip
                 with answer:
                     answered = {key.lower(): value for key, value in answer.headers.items()}
+                    self._compare_clocks(answered)
                     most = self._most if answer.status_code < 300 else _ERROR_BYTES
                     body = self._body(answer, answered, most)
                 if deadline.expired:  # a cut connection without a stated length looks like a finished one
@@ -339,6 +344,13 @@ class HttpClient:
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return min(max(0.0, (moment - self._clock()).total_seconds()), _LONGEST_WAIT)
+
+    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
+        try:
+            moment = parsedate_to_datetime(headers["date"])
+        except (KeyError, TypeError, ValueError):
+            return
+        self.skew = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - self._clock()
 
     def redact(self, text: str) -> str:
         """The beginning of a text without secrets and addresses of people."""

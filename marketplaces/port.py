@@ -102,6 +102,9 @@ class TokenStore(Protocol):
 class Http(Protocol):
     """What a connector may use to talk: `marketplaces.http.HttpClient` is the one implementation."""
 
+    skew: timedelta | None
+    """How far the marketplace's clock is ahead of ours; None before the first answer."""
+
     def request(
         self,
         method: str,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from marketplaces.errors import Malformed, Refused, Unavailable
+from marketplaces.errors import BorderError, Malformed, Refused, Unavailable
 from marketplaces.models import Account, Stream, SyncWindow
-from marketplaces.port import Connector, Flow, RawPage, Window
+from marketplaces.port import Connector, Flow, Http, RawPage, Window
 from marketplaces.selectors.gaps import Horizon, horizon, uncovered
 from marketplaces.services import days, windows
 from marketplaces.services.claims import Claim, Span
@@ -18,6 +18,8 @@ from marketplaces.services.pages import Intake, Step, Tally
 
 #: Pauses between tries of one request when the marketplace gives no answer [s].
 PAUSES: Final = (1.0, 4.0)
+#: The clocks are taken to differ from here on: `Date` knows whole seconds, and answers take time.
+SKEW: Final = timedelta(seconds=30)
 #: A snapshot that was broken off longer ago is begun anew: its first pages are no longer true.
 SNAPSHOT_KEEPS: Final = timedelta(hours=1)
 
@@ -71,13 +73,15 @@ class Reader:
             tally=self.result.tally,
         )  # fmt: skip
         self._session: Any = None
+        self._http: Http | None = None
 
     @property
     def session(self) -> Any:
         """The connector's session, opened when it is first needed: an idle stream signs in nowhere."""
         if self._session is None:
             priority = self.connector.priority_of(self.stream.flow)
-            self._session = self.connector.open(open_door(self.account, now=self.now, priority=priority))
+            door = open_door(self.account, now=self.now, priority=priority)
+            self._http, self._session = door.http, self.connector.open(door)
         return self._session
 
     def plan(self) -> list[Span]:
@@ -117,15 +121,15 @@ class Reader:
     def _window(self, span: Span, token: str, *, reason: str) -> None:
         """Read one window to its last page."""
         self.open_log(span, reason)
-        ask = Window(since=span[0], until=span[1])
-        if not self.flow.snapshot:
-            ask = windows.asked(span, self.flow, now=self.now)
         seen = {token}
         while True:
             try:
-                page = self._fetch(ask, token)
-            except (Refused, Malformed):
-                if not (token and len(seen) == 1):
+                page = self._fetch(self._asked(span), token)
+            except (Refused, Malformed) as error:
+                earlier = None if token else self._by_their_clock(span, error)
+                if earlier is not None:
+                    span = earlier
+                elif not (token and len(seen) == 1):
                     raise
                 token, seen = "", {""}  # the page mark left by an earlier reading has run out: from the beginning
                 continue
@@ -141,6 +145,23 @@ class Reader:
             token = page.next_token
         self.result.windows += 1
         self.close_log()
+
+    def _asked(self, span: Span) -> Window:
+        if self.flow.snapshot:
+            return Window(since=span[0], until=span[1])
+        return windows.asked(span, self.flow, now=self.now)
+
+    def _by_their_clock(self, span: Span, error: BorderError) -> Span | None:
+        """The part of a span that lies in the marketplace's past, when its clock is behind ours and it refuses more."""
+        skew = self._http.skew if self._http is not None else None
+        if skew is None or skew > -SKEW or self.flow.snapshot or not isinstance(error, Refused):
+            return None
+        until = self.now + skew - self.flow.lag
+        if not span[0] < until < span[1]:
+            return None
+        self.told(f"the marketplace's clock is {-skew} behind ours, reading up to {until:%H:%M:%S}")
+        self.span = replace(self.span, until=min(self.span.until, until))
+        return span[0], until
 
     def _fetch(self, ask: Window, token: str) -> RawPage:
         assert self.flow.fetch is not None  # noqa: S101 - what has neither reports nor fetch is refused at the start

@@ -22,6 +22,7 @@ from marketplaces.selectors import monitor
 from marketplaces.services import schedule
 from marketplaces.services.accounts import create_account, set_secrets
 from marketplaces.services.accounts import test_connection as try_connection
+from marketplaces.services.pull import pull_stream
 from marketplaces.services.reprocess import reprocess
 from marketplaces.services.sites import sync_sites
 from marketplaces.services.sync import Synced, accounts, sync
@@ -150,3 +151,33 @@ def test_a_settlement_that_was_lost_is_noticed_and_fetched_again(house: list[Acc
     assert Settlement.objects.count() == total
     assert Settlement.objects.get(settlement_ref=lost.settlement_ref).line_count == count
     assert run([account], flow="settlements")[("amazon-us", "settlements")].pulled.gaps == 0
+
+
+@pytest.mark.scenario("A11", "Our clock is ten minutes ahead of the marketplace's, then ten minutes behind")
+def test_a_clock_that_is_wrong_loses_and_doubles_nothing(house: list[Account], sandbox: Sandbox, record_fault):
+    (account,) = (each for each in house if each.code == "amazon-eu")
+    ten, polls = timedelta(minutes=10), []
+    try:
+        for step in range(12):
+            real = NOW - timedelta(days=4) + timedelta(hours=8) * step
+            ours = real + (ten if step % 4 < 2 else -ten)
+            sandbox.set_clock(real)
+            result = pull_stream(account, "orders", now=ours)
+            polls.append((result.state, result.error))
+            complete = Stream.objects.get(account=account, flow="orders").complete_until
+            assert complete <= real, "nothing of the marketplace's future counts as read"
+    finally:
+        sandbox.set_clock(NOW)
+    final = pull_stream(account, "orders", now=NOW)
+    assert {state for state, _ in polls} | {final.state} == {"done"}, polls
+    found = list(Order.objects.filter(account=account).values_list("external_id", flat=True))
+    known = sandbox.state.world.orders["amazon-eu"]
+    floor = NOW - timedelta(days=70)
+    wanted = {order.ref for order in known if floor <= order.created_at <= NOW - timedelta(minutes=3)}
+    record_fault(
+        f"{len(polls)} polls with a clock 10 minutes off", lost=len(wanted - set(found)),
+        doubled=len(found) - len(set(found)),
+    )  # fmt: skip
+    assert len(wanted) > 20
+    assert wanted <= set(found)
+    assert len(found) == len(set(found))
