@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 #: Marks a number with a point while the document is in memory, so that it is written back digit by digit.
@@ -24,16 +24,32 @@ def blank(body: bytes, paths: Iterable[str]) -> bytes:
     return _MARKED.sub(r"\1", text).encode()
 
 
+def places(document: Any, paths: Iterable[str]) -> Iterator[Any]:
+    """What stands at the paths of a document that was read from JSON."""
+    for path in paths:
+        yield from _at(document, path.replace("[]", ".[]").strip(".").split("."))
+
+
+def _at(node: Any, steps: list[str]) -> Iterator[Any]:
+    if not steps:
+        yield node
+        return
+    for key in _keys(node, steps[0]):
+        yield from _at(node[key], steps[1:])
+
+
 def _blank(node: Any, steps: list[str]) -> None:
-    step, rest = steps[0], steps[1:]
-    if step == "[]":
-        keys: Iterable[Any] = range(len(node)) if isinstance(node, list) else ()
-    elif step == "*":
-        keys = list(node) if isinstance(node, dict) else ()
-    else:
-        keys = (step,) if isinstance(node, dict) and step in node else ()
-    for key in keys:
+    rest = steps[1:]
+    for key in _keys(node, steps[0]):
         if rest:
             _blank(node[key], rest)
         else:
             node[key] = None
+
+
+def _keys(node: Any, step: str) -> Iterable[Any]:
+    if step == "[]":
+        return range(len(node)) if isinstance(node, list) else ()
+    if step == "*":
+        return list(node) if isinstance(node, dict) else ()
+    return (step,) if isinstance(node, dict) and step in node else ()
