@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -19,20 +20,34 @@ if TYPE_CHECKING:
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
     """Make the template if the schema has changed, and this process's clone of it.
 
-    app may not TRUNCATE, so a test that commits is followed by a fresh clone (0.1 s) instead of a flush.
+    app may not TRUNCATE, so a test that commits is followed by a fresh clone (0.1 s) instead of a flush. What it has
+    left is searched for secrets before; log lines and Valkey at the end of the run.
     """
     from django.test import TransactionTestCase
+
+    from domventas.tests.canaries import Watch
+
+    watch = Watch()
+    logging.getLogger().addHandler(watch)
+
+    def reset(_case: object) -> None:
+        told = watch.tables()
+        clone(source, name)
+        assert not told, f"a secret stands in plain in {', '.join(told)}"
 
     name = f"test_{STATE}_{os.getpid()}_{secrets.token_hex(3)}"
     with django_db_blocker.unblock():
         source = template()
         clone(source, name)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: clone(source, name))
+            patch.setattr(TransactionTestCase, "_fixture_teardown", reset)
             yield
         point_at("postgres")
         with connect("DATABASE_OPS_URL", "postgres") as ops:
             drop(ops, name)
+    logging.getLogger().removeHandler(watch)
+    leaks = [*watch.found, *(f"Valkey's {key}" for key in watch.valkey())]
+    assert not leaks, f"secrets stand in plain in {'; '.join(leaks)}"
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from domventas.core import tenancy
 from domventas.core.models import Client
+from domventas.tests.canaries import TOY_KEY
 from marketplaces.models import Account
 from marketplaces.registry import connectors
 from marketplaces.services.accounts import create_account
@@ -39,7 +40,7 @@ def toy_account(code: str) -> Account:
     """Another account at the toy marketplace."""
     return create_account(
         channel="toy", code=code, name=code, external_id=code, sites=["toy.example"],
-        secrets={"key": "0123456789abcdef"}, now=NOW,
+        secrets={"key": TOY_KEY}, now=NOW,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from domventas.core.errors import Refused
+from domventas.tests.canaries import TOY_KEY
 from marketplaces.models import Account, AccountSite, Credential, Stream
 from marketplaces.port import Token
 from marketplaces.selectors import monitor
@@ -19,7 +20,7 @@ from marketplaces.signals import account_created
 from marketplaces.tests.conftest import toy_account
 from marketplaces.tests.support import NOW, Toy
 
-SECRET = "0123456789abcdef"
+SECRET = TOY_KEY
 
 
 def test_an_account_comes_with_sites_secrets_and_streams_and_is_announced(toy: Toy):
@@ -45,7 +46,7 @@ def test_secrets_lie_encrypted_and_show_their_end_only(toy: Toy, account: Accoun
         cursor.execute("SELECT after::text FROM core_auditentry WHERE \"table\" = 'marketplaces_credential'")
         assert SECRET not in cursor.fetchone()[0]
     credential = Credential.objects.get()
-    assert (credential.secrets, credential.fingerprint) == ({"key": SECRET}, "cdef")
+    assert (credential.secrets, credential.fingerprint) == ({"key": SECRET}, SECRET[-4:])
     assert SECRET not in repr(open_door(account, now=NOW).credentials)
 
 
