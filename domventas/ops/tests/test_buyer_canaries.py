@@ -115,8 +115,9 @@ def test_no_byte_of_a_buyer_is_left_after_the_day(house: Client) -> None:
 
     retention(NOW + 31 * DAY)
     after = canaries.dumped()
-    alive = {value for row in BuyerContact.objects.filter(purged_at=None) for value in (row.contact or {}).values()}
-    gone = words - alive
+    rows = BuyerContact.objects.filter(purged_at=None)
+    alive = "\n".join(value for row in rows for value in (row.contact or {}).values()).casefold()
+    gone = {word for word in words if word.casefold() not in alive}  # a street may be another one's, too
     assert len(gone) >= 60 and not RawDocument.objects.filter(redacted_at=None, is_encrypted=True).exists()
     assert canaries.counted(after, words) == {}
     assert canaries.counted(canaries.opened(after, [house.pk]), gone) == {}
