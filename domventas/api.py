@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -64,7 +64,7 @@ def router() -> SimpleRouter:
 
 urlpatterns = [
     path("v1/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("v1/docs", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("v1/docs", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
     path("v1/me", Me.as_view(), name="me"),
     path("v1/", include(router().urls)),
     re_path(r"(?P<rest>.*)", nowhere),

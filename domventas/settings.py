@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -90,22 +91,26 @@ INSTALLED_APPS = [
     "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
     "django.contrib.messages", "django.contrib.staticfiles", "django.contrib.humanize",
     "django.contrib.postgres",
-    "import_export", "django_celery_beat", "django_htmx", "template_partials", "django_filters",
+    "axes", "csp", "import_export", "django_celery_beat", "django_htmx", "template_partials", "django_filters",
     "rest_framework", "drf_spectacular", "drf_spectacular_sidecar",
     "domventas.core", "marketplaces", "catalog", "orders", "finance", "tickets", "reports", "domventas.ops",
 ]  # fmt: skip
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",  # outside all that answers by itself
+    "csp.middleware.CSPMiddleware",
+    "domventas.core.headers.Headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "domventas.core.signin.gate.Gate",
     "domventas.core.middleware.ActiveClient",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "domventas.urls"
 WSGI_APPLICATION = "domventas.wsgi.application"
@@ -127,14 +132,22 @@ TEMPLATES = [
 
 # ── people ────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "core.User"
-AUTHENTICATION_BACKENDS = ["domventas.core.auth.MembershipBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "domventas.core.auth.MembershipBackend"]
 LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/"
 PASSWORDS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{PASSWORDS}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": f"{PASSWORDS}.CommonPasswordValidator"},
+    {"NAME": f"{PASSWORDS}.UserAttributeSimilarityValidator", "OPTIONS": {"user_attributes": ("email", "name")}},
 ]
+# By name and address together: who guesses is locked out, the true person from another address is not.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT, AXES_COOLOFF_TIME, AXES_RESET_ON_SUCCESS = 5, timedelta(minutes=15), True
+AXES_USERNAME_FORM_FIELD = "username"  # as the login form calls it, whatever the model does
+AXES_CLIENT_IP_CALLABLE = "domventas.core.signin.session.address_of"
+AXES_LOCKOUT_TEMPLATE, AXES_HTTP_RESPONSE_CODE = "signin/locked.html", 429
+AXES_ENABLE_ADMIN, AXES_DISABLE_ACCESS_LOG, AXES_VERBOSE = False, True, False
 if os.environ.get("PYTEST_VERSION"):  # hundreds of logins: the slow hasher proves nothing there
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -215,8 +228,20 @@ SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY") else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# Scripts come from files of ours alone; unfold's Alpine evaluates the expressions of its templates, so unsafe-eval.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"], "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:", "blob:"], "object-src": ["'none'"], "base-uri": ["'none'"],
+        "form-action": ["'self'"], "frame-ancestors": ["'none'"], "connect-src": ["'self'"], "font-src": ["'self'"],
+    }
+}  # fmt: skip
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 50 * 1024 * 1024

@@ -15,6 +15,7 @@ APPS = ("marketplaces", "catalog", "orders", "finance", "tickets", "reports")
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include(("domventas.api", "api"))),
+    path("sign-in/", include("domventas.core.signin.urls")),
     path("health", health.live, name="health"),
     path("health/ready", health.ready, name="ready"),
     path("in/<str:key>", inbox.receive, name="inbox"),

@@ -17,6 +17,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from domventas.core.columns import Column, readable
 from domventas.core.models import CalendarDay, Client, Membership, Threshold, User
+from domventas.core.signin.sure import SureAdmin
 
 M = TypeVar("M", bound=models.Model)
 
@@ -212,7 +213,7 @@ def _link(route: str) -> str:
 
 
 @admin.register(Client, User, Membership)
-class OperatorAdmin(Unlogged, ModelAdmin):
+class OperatorAdmin(SureAdmin, Unlogged, ModelAdmin):
     """Clients and people, for the platform operator."""
 
 

@@ -15,8 +15,9 @@ from domventas.core.models import ClientModel, ClientPart
 
 #: The closed list of tables without a wall. They hold no business data and no secrets.
 GLOBAL: Final = frozenset({
-    "core.Client", "core.User", "core.Membership", "core.Route", "core.ApiToken", "core.Firing", "core.Lease",
-    "marketplaces.Site", "finance.ReferenceRate",
+    "core.Client", "core.User", "core.SecondFactor", "core.Membership", "core.Route", "core.ApiToken", "core.Firing",
+    "core.Lease", "marketplaces.Site", "finance.ReferenceRate",
+    "axes.AccessAttempt", "axes.AccessAttemptExpiration", "axes.AccessFailureLog", "axes.AccessLog",
     "admin.LogEntry", "auth.Group", "auth.Group_permissions", "auth.Permission", "contenttypes.ContentType",
     "sessions.Session",
     "django_celery_beat.SolarSchedule", "django_celery_beat.IntervalSchedule", "django_celery_beat.ClockedSchedule",

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.apps import apps
 from django.db import connections, transaction
-from django.db.models import BinaryField
+from django.db.models import BinaryField, Model
 
 from domventas.core import crypto, tenancy
-from domventas.core.checks import walled_models
 from domventas.core.crypto import Unreadable
-from domventas.core.models import Client
+from domventas.core.models import Client, ClientModel
 
 #: Rows moved in one transaction.
 BATCH: Final = 500
@@ -29,11 +29,12 @@ DAMAGED: Final = "no token"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column with secrets. `is_bytes`: some of its values may lie in plain."""
+    """One column with secrets. `is_bytes`: some of its values may lie in plain. `owner`: SQL of whose keys seal it."""
 
     table: str
     name: str
     is_bytes: bool
+    owner: str = "client_id"
 
     @property
     def start(self) -> str:
@@ -54,8 +55,9 @@ class Rotated:
 def columns() -> list[Column]:
     """Every column with secrets, by table and name."""
     found = [
-        Column(model._meta.db_table, str(one.column), isinstance(one, BinaryField))
-        for model in walled_models()
+        Column(model._meta.db_table, str(one.column), isinstance(one, BinaryField), _owner(model))
+        for model in apps.get_models(include_auto_created=True)
+        if not model._meta.proxy
         for one in model._meta.concrete_fields
         if getattr(one, "encrypted", False)
     ]
@@ -69,7 +71,7 @@ def held(*, using: str = "ops") -> dict[str, dict[str, int]]:
     """
     found: dict[str, Counter[str]] = {}
     for column in columns():
-        for _turn in _turns(using):
+        for _turn in _turns(using if column.owner == "client_id" else "owner"):
             for key, count in _held(column, using):
                 found.setdefault(f"{column.table}.{column.name}", Counter())[key] += count
     return {name: dict(sorted(keys.items())) for name, keys in found.items()}
@@ -105,6 +107,11 @@ def rotate(*, batch: int = BATCH, told: Callable[[str, int], None] = lambda colu
     return done
 
 
+def _owner(model: type[Model]) -> str:
+    """A client's rows are sealed for it, what belongs to people for nobody."""
+    return "client_id" if issubclass(model, ClientModel) else "0"
+
+
 def _turns(using: str) -> Iterator[None]:
     """One turn where all clients are seen at once, else one for each."""
     if using != "default":
@@ -130,7 +137,7 @@ def _batch(column: Column, after: int, size: int) -> list[tuple[int, int, Any]]:
     """(id, client, token) of the next values that are not on the writing key."""
     with connections["ops"].cursor() as cursor:
         cursor.execute(
-            f'SELECT id, client_id, "{column.name}" FROM "{column.table}" WHERE id > %s'
+            f'SELECT id, {column.owner}, "{column.name}" FROM "{column.table}" WHERE id > %s'
             f" AND {column.start} ~ '{_TOKEN}' AND left({column.start}, 8) <> %s ORDER BY id LIMIT %s",
             [after, crypto.current_key_id(), size],
         )

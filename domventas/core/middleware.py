@@ -28,7 +28,7 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Neither login nor client: machines and files. A webhook finds its client by its Route.
 UNSCOPED: Final = ("/static/", "/health", "/in/")
 #: Pages of the platform itself; everything else of a signed-in person stands under a client.
-PLATFORM: Final = ("/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/i18n/")
+PLATFORM: Final = ("/sign-in/", "/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/i18n/")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]

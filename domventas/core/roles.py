@@ -108,6 +108,7 @@ APPS: Final[dict[str, Area]] = {
     "django_celery_beat": A.PLATFORM,
     "auth": A.PLATFORM,
     "admin": A.PLATFORM,
+    "axes": A.PLATFORM,
     "contenttypes": A.PLATFORM,
     "sessions": A.PLATFORM,
 }

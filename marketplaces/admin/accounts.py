@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from domventas.core.admin import FactsAdmin, FactsInline, HouseAdmin
 from domventas.core.links import to_list
+from domventas.core.signin.sure import SureAdmin
 from marketplaces.forms import AccountForm, secret_fields
 from marketplaces.models import Account, Site, Stream
 from marketplaces.services import accounts, schedule
@@ -27,7 +28,7 @@ class StreamInline(FactsInline):
 
 
 @admin.register(Account)
-class AccountAdmin(HouseAdmin):
+class AccountAdmin(SureAdmin, HouseAdmin):
     """Accounts with their sites and secrets; secrets are entered, never shown."""
 
     form = AccountForm
@@ -37,6 +38,10 @@ class AccountAdmin(HouseAdmin):
     readonly_fields = ("status", "status_note")
     inlines = (StreamInline,)
     actions = ("test_connection", "run_now", "pause", "resume")
+
+    def needs_to_be_sure(self, request: HttpRequest) -> bool:
+        """Whoever could enter secrets here."""
+        return self._may_set_secrets(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
         """What an account is cannot change once facts were read through it."""

@@ -16,10 +16,11 @@ from domventas.core.admin import HouseAdmin
 from domventas.core.api import tokens
 from domventas.core.api.forms import TokenForm
 from domventas.core.models import ApiToken, Client
+from domventas.core.signin.sure import SureAdmin
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(HouseAdmin):
+class ApiTokenAdmin(SureAdmin, HouseAdmin):
     """Tokens of this client's machines."""
 
     form = TokenForm  # type: ignore[assignment]  # unique keys are the service's

@@ -5,6 +5,7 @@ from __future__ import annotations
 from domventas.core.models.access import PiiAccess
 from domventas.core.models.audit import AuditEntry, AuditSeal
 from domventas.core.models.base import ClientModel, ClientPart
+from domventas.core.models.factors import SecondFactor
 from domventas.core.models.jobs import Dispatch, Firing, TaskRun
 from domventas.core.models.limits import CalendarDay, Threshold
 from domventas.core.models.people import Client, Membership, User, UserManager
@@ -25,6 +26,7 @@ __all__ = [
     "Membership",
     "PiiAccess",
     "Route",
+    "SecondFactor",
     "TaskRun",
     "Threshold",
     "User",

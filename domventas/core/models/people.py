@@ -23,6 +23,9 @@ class Client(models.Model):
     base_currency = CurrencyField(_("reporting currency"), default="EUR")
     zone = models.CharField(_("time zone"), max_length=60, default="Europe/Berlin")
     active = models.BooleanField(_("active"), default=True)
+    requires_second_factor = models.BooleanField(
+        _("second factor"), default=False, help_text=_("everybody who works for this client shows a code at sign-in")
+    )
 
     class Meta:
         ordering = ["name"]

@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 
 from domventas.core import roles
 from domventas.core.models import Client, Membership, User
@@ -110,13 +111,13 @@ def test_an_operator_runs_the_platform_and_sees_no_business(alba: House) -> None
 def test_sign_in_does_not_mind_capitals(db: None) -> None:
     person = User.objects.create_user(" Ines@Example.COM ", "pw")
     assert person.email == "ines@example.com"
-    assert authenticate(username="INES@example.com", password="pw") == person
-    assert authenticate(username="ines@example.com", password="no") is None
+    assert authenticate(HttpRequest(), username="INES@example.com", password="pw") == person
+    assert authenticate(HttpRequest(), username="ines@example.com", password="no") is None
 
 
 def test_a_person_without_a_password_cannot_sign_in(db: None) -> None:
     User.objects.create_user("ines@example.com")
-    assert authenticate(username="ines@example.com", password="") is None
+    assert authenticate(HttpRequest(), username="ines@example.com", password="") is None
 
 
 def test_a_client_is_shown_by_its_name(db: None) -> None:
