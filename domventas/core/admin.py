@@ -175,6 +175,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
                 "gpp_maybe",
                 "marketplaces.view_quarantined",
             ),
+            (_("People"), "admin:core_membership_changelist", "group", "core.view_membership"),
             (_("API tokens"), "admin:core_apitoken_changelist", "vpn_key", "core.view_apitoken"),
             (_("Task runs"), "admin:core_taskrun_changelist", "schedule", "core.view_taskrun"),
             (_("Limits"), "admin:core_threshold_changelist", "tune", "core.view_threshold"),
@@ -212,7 +213,7 @@ def _link(route: str) -> str:
         return ""
 
 
-@admin.register(Client, User, Membership)
+@admin.register(Client, User)
 class OperatorAdmin(SureAdmin, Unlogged, ModelAdmin):
     """Clients and people, for the platform operator."""
 
@@ -234,6 +235,7 @@ class CalendarDayAdmin(HouseAdmin):
     date_hierarchy = "day"
 
 
-from domventas.core import audit_admin  # noqa: E402, F401 - its pages stand on the classes above
-from domventas.core.api import admin as api_admin  # noqa: E402, F401 - the same
-from domventas.core.jobs import admin as jobs_admin  # noqa: E402, F401 - the same
+# Their pages stand on the classes above.
+from domventas.core import audit_admin, people_admin  # noqa: E402, F401
+from domventas.core.api import admin as api_admin  # noqa: E402, F401
+from domventas.core.jobs import admin as jobs_admin  # noqa: E402, F401
