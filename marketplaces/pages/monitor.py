@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from domventas.core.pages import GetForm, page, with_query
+from domventas.core.sheets import as_csv
 from marketplaces.models import Account, Stream
 from marketplaces.pages.words import FLOWS, HEALTHS, LOOKS
 from marketplaces.selectors import monitor
@@ -167,9 +167,4 @@ def _needs_somebody(row: Row) -> bool:
 
 
 def _csv(rows: list[Row]) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="monitor.csv"'
-    writer = csv.writer(response)
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
-    return response
+    return as_csv("monitor", COLUMNS, ([getattr(row, column) for column in COLUMNS] for row in rows))

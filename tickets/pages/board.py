@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_GET
 
 from domventas.core.models import Client
 from domventas.core.pages import GetForm, page
+from domventas.core.sheets import as_csv
 from domventas.core.tenancy import current
 from marketplaces.models import Account
 from tickets.models import Ticket
@@ -111,14 +111,9 @@ def _sum(rows: list[Ticket]) -> Decimal:
 
 
 def _csv(rows: list[Ticket]) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="tickets.csv"'
-    writer = csv.writer(response)
-    writer.writerow(["number", "type", "severity", "state", "account", "title", "findings", "impact_day", "currency"])
-    for row in rows:
-        account = row.account.code if row.account else ""
-        writer.writerow(
-            [row.number, row.type, row.severity, row.state, account, row.title, row.finding_count, row.impact_day,
-             row.base_currency]
-        )  # fmt: skip
-    return response
+    head = ("number", "type", "severity", "state", "account", "title", "findings", "impact_day", "currency")
+    return as_csv("tickets", head, (
+        (row.number, row.type, row.severity, row.state, row.account.code if row.account else "", row.title,
+         row.finding_count, row.impact_day, row.base_currency)
+        for row in rows
+    ))  # fmt: skip
