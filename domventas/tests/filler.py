@@ -76,6 +76,8 @@ def _value(field: models.Field[Any, Any], number: int) -> Any:
         return make(field.related_model)  # type: ignore[arg-type]  # a model class
     if field.choices:
         return next(value for value, _ in field.flatchoices if value not in ("", None))
+    if field.name == "country":
+        return "DE"
     for kind, maker in VALUES:
         if isinstance(field, kind):
             value = maker(number)

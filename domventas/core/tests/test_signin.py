@@ -252,7 +252,8 @@ def test_every_answer_says_what_a_browser_may_do_with_it(path: str, ines: User) 
 
 def test_djangos_deployment_check_has_nothing_to_say() -> None:
     environment = {
-        **os.environ, "SECRET_KEY": "a0b1c2d3e4f5g6h7i8j9" * 4, "ALLOWED_HOSTS": "backoffice.example.com", "BEHIND_PROXY": "1",
+        **os.environ, "SECRET_KEY": "a0b1c2d3e4f5g6h7i8j9" * 4, "BEHIND_PROXY": "1",
+        "ALLOWED_HOSTS": "backoffice.example.com",
         "DATABASE_URL": "postgresql://app@db.invalid/domventas", "REDIS_URL": "redis://db.invalid",
     }  # fmt: skip
     environment.pop("DOMVENTAS_OWN_SERVERS", None)
