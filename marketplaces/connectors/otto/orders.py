@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from urllib.parse import quote
 
 from marketplaces.connectors.otto.client import OttoSession, body_of, following
 from marketplaces.errors import Malformed
@@ -72,6 +74,17 @@ def fetch(session: OttoSession, window: Window, token: str) -> RawPage:
         content_type="application/json",
         next_token=following(body_of(answer), "nextcursor", token),
         name=f"orders-{window.since:%Y%m%dT%H%M%S}",
+    )
+
+
+def fetch_one(session: OttoSession, ref: str) -> RawPage:
+    """One order as it stands, by its id or by the number people know, as a page with nothing else in it."""
+    answer = session.call("GET", f"/v4/orders/{quote(ref, safe='')}", operation="orders.get")
+    body_of(answer)  # an order, or nothing that could stand in a list
+    return RawPage(
+        body=b'{"resources":[' + answer.body.removeprefix(BOM_UTF8) + b"]}",
+        content_type="application/json",
+        name=f"order-{ref}",
     )
 
 

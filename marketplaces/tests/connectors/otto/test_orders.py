@@ -12,11 +12,12 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from marketplaces.connectors.otto import otto
-from marketplaces.connectors.otto.orders import translate
-from marketplaces.errors import Malformed
+from marketplaces.connectors.otto.orders import fetch, fetch_one, translate
+from marketplaces.errors import Malformed, Refused
 from marketplaces.port import RawPage, Window
 from marketplaces.records import Drift, FeeKind, LineStatus, OrderLineRecord, OrderRecord, Rejected
-from marketplaces.tests.connectors.doors import NOW, door
+from marketplaces.sandbox.server import start
+from marketplaces.tests.connectors.doors import NOW, door, pages
 
 CHAIR = "80ab51d6-5e65-4f66-9fee-8b227861fc83"
 OTHER = "a49350ee-2783-407c-a841-5a8edc290331"
@@ -244,3 +245,25 @@ def test_the_archive_can_be_cleared_of_people() -> None:
         assert secret not in cleared
     again = list(translate(RawPage(body=cleared, content_type="application/json")))
     assert [replace(x, buyer=None) for x in again] == [replace(x, buyer=None) for x in read(order())]
+
+
+def test_one_order_reads_as_it_does_in_the_list_by_its_id_and_by_its_number() -> None:
+    with start(seed=11, orders=60, days=20, skus=20, now=NOW, faults="none", speed=1e6) as sandbox:
+        session = otto.open(door(otto, sandbox.url))
+        window = Window(since=NOW - timedelta(days=12), until=NOW)
+        polled = [x for page in pages(fetch, session, window) for x in translate(page) if isinstance(x, OrderRecord)]
+        assert len(polled) > 2
+        for record in polled[:3]:
+            for ref in (record.external_id, record.alias):
+                assert list(translate(fetch_one(session, ref))) == [record]
+        for ref in ("nobody-knows", "a/../b?c=d"):
+            with pytest.raises(Refused):
+                fetch_one(session, ref)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"<html>", b""])
+def test_one_order_that_is_none_is_refused(httpserver: HTTPServer, body: bytes) -> None:
+    httpserver.expect_request("/otto/v1/token").respond_with_json({"access_token": "eyJ-secret", "expires_in": 1800})
+    httpserver.expect_request("/otto/v4/orders/X").respond_with_data(body, content_type="application/json")
+    with pytest.raises(Malformed):
+        fetch_one(otto.open(door(otto, httpserver.url_for(""))), "X")
