@@ -32,6 +32,7 @@ otto = Connector(
     check=client.check,
     orders=Flow(
         fetch=orders.fetch,
+        fetch_one=orders.fetch_one,
         translate=orders.translate,
         record=OrderRecord,
         cadence="2-59/10 * * * *",
