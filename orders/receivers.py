@@ -1,4 +1,4 @@
-"""What orders do when the catalog has learned of an offer, or which SKU it is."""
+"""What orders do when an offer was mapped, and when a marketplace has answered what it was told."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from marketplaces.models import Account
-from marketplaces.signals import listing_changed
-from orders.services import holds
+from marketplaces.models import Account, OutboxCommand
+from marketplaces.signals import listing_changed, push_settled
+from orders.services import holds, shipments
 
 
 @receiver(listing_changed, dispatch_uid="orders.release")
@@ -22,3 +22,9 @@ def release_lines(
         holds.link(account_id=account.pk, offer_refs=offer_refs)
         return
     holds.release(account_id=account.pk, offer_refs=offer_refs, sku_id=sku_id, actor=actor, now=now)
+
+
+@receiver(push_settled, dispatch_uid="orders.parcels")
+def note_parcel(*, command: OutboxCommand, now: datetime, **_: Any) -> None:
+    """Keep in the order's history what became of telling a parcel."""
+    shipments.note_settled(command, now=now)

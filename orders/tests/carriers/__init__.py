@@ -1,0 +1,1 @@
+"""Carriers of a marketplace that takes return labels, for the tests."""
