@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from orders.pages import order, stuck
+from orders.pages import order, ship, stuck
 
 app_name = "orders"
 urlpatterns = [
     path("orders/stuck/", stuck.show, name="stuck"),
     path("orders/<int:pk>/", order.show, name="order"),
+    path("orders/<int:pk>/ship/", ship.ship, name="ship"),
     path("orders/<slug:account>/<str:external_id>/", order.by_number, name="number"),
 ]

@@ -138,6 +138,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
         [
             (_("Orders"), "admin:orders_order_changelist", "receipt_long", "orders.view_order"),
             (_("Stuck orders"), "orders:stuck", "running_with_errors", "orders.view_order"),
+            (_("Shipments"), "admin:orders_shipment_changelist", "local_shipping", "orders.view_shipment"),
             (_("Listings"), "admin:catalog_listing_changelist", "sell", "catalog.view_listing"),
             (_("Unmapped items"), "admin:catalog_unmappeditem_changelist", "link_off", "catalog.view_unmappeditem"),
             (_("Products"), "admin:catalog_product_changelist", "inventory_2", "catalog.view_product"),

@@ -13,8 +13,8 @@ from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
 from domventas.core.tenancy import acting_for
 from domventas.tests.filler import make
-from marketplaces.models import Account, RawDocument, Stream, SyncWindow
-from orders.models import Order, OrderCharge, OrderEvent, OrderLine, OrderRefund
+from marketplaces.models import Account, OutboxCommand, PushFlow, RawDocument, Stream, SyncWindow
+from orders.models import Order, OrderCharge, OrderEvent, OrderLine, OrderRefund, Shipment, ShipmentLine
 from tickets.models import Finding, StartingPosition, Ticket, TicketEvent
 
 FEW, MANY = 2, 20
@@ -41,6 +41,9 @@ def grow(count: int, known: dict[str, Any]) -> None:
         make(OrderCharge, line=line)
         make(OrderRefund, line=line)
         make(OrderEvent, order=known["order"])
+        make(ShipmentLine, line=line, shipment=make(Shipment, order=known["order"]))
+        make(PushFlow, account=account, verb="shipments")
+        make(OutboxCommand, account=account, verb="shipments", payload={"ref": "1"}, state="accepted")
         ticket = make(Ticket, account=account)
         make(Finding, ticket=known["ticket"], account=account)
         make(Finding, ticket=ticket, account=account)
@@ -52,7 +55,8 @@ def grow(count: int, known: dict[str, Any]) -> None:
     "path",
     [
         "/", "/system/monitor/", "/system/monitor/?stream={stream.pk}", "/system/raw/{raw.pk}/", "/orders/{order.pk}/",
-        "/tickets/", "/tickets/{ticket.number}/", "/admin/orders/order/",
+        "/tickets/", "/tickets/{ticket.number}/", "/admin/orders/order/", "/system/pushes/",
+        "/admin/orders/shipment/", "/admin/orders/shipmentline/", "/admin/marketplaces/outboxcommand/",
     ],
 )  # fmt: skip
 def test_a_page_asks_as_often_for_twenty_rows_as_for_two(path: str, staff: Browser, client_dv: Client) -> None:

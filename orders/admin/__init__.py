@@ -9,6 +9,7 @@ from orders.admin.parts import (
     OrderLineAdmin,
     OrderRefundAdmin,
 )
+from orders.admin.shipments import ShipFromAdmin, ShipmentAdmin, ShipmentLineAdmin
 
 __all__ = [
     "BuyerContactAdmin",
@@ -19,4 +20,7 @@ __all__ = [
     "OrderExceptionAdmin",
     "OrderLineAdmin",
     "OrderRefundAdmin",
+    "ShipFromAdmin",
+    "ShipmentAdmin",
+    "ShipmentLineAdmin",
 ]

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_GET
 from domventas.core import panels, reveal
 from domventas.core.pages import page
 from orders.models import Order
-from orders.selectors import detail
+from orders.models.orders import OPEN_STATUSES
+from orders.selectors import detail, shipments
 
 
 @require_GET
@@ -33,6 +34,9 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "parts": parts,
         "open_oddities": [odd for odd in found.exceptions if odd.resolved_at is None],
         "reveal_url": _reveal_url(request, found),
+        "parcel_states": [(state, *how) for state, how in shipments.STATES.items()],
+        "parcels": shipments.of_order(found.order),
+        "may_ship": request.user.has_perm("orders.add_shipment") and found.order.status in OPEN_STATUSES,
         "may_see_raw": request.user.has_perm("marketplaces.view_rawdocument"),
     }
     return page(request, "orders/order.html", context)
