@@ -7,6 +7,7 @@ from typing import Any, Final
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -85,13 +86,14 @@ def show(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("marketplaces.view_pushflow", raise_exception=True)
-@permission_required(CHANGE, raise_exception=True)
 def change(request: HttpRequest) -> HttpResponse:
     """Ask before a switch is changed (GET), and change it (POST)."""
     form = ChangeForm(request.POST if request.method == "POST" else request.GET)
     if not form.is_valid():
         messages.error(request, "; ".join(str(error) for errors in form.errors.values() for error in errors))
         return redirect("marketplaces:pushes")
+    if not request.user.has_perm(CHANGE):
+        raise PermissionDenied
     if request.method == "POST":
         try:
             _change(form.cleaned_data, actor=request.user.get_username())

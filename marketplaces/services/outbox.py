@@ -73,8 +73,13 @@ def wake(account: Account, verb: str, *, now: datetime) -> None:
     """Ask for a sending run, unless one that has not begun is on its way already."""
     row = f"{verb}.push.{account.channel}"
     coming = TaskRun.objects.filter(task=row, account_id=account.pk, state=TaskRun.State.QUEUED, attempt=0)
-    if row in declare.rows() and not coming.exists():
-        firing.enqueue(row, account_id=account.pk, now=now)
+    if row not in declare.rows() or coming.exists():
+        return
+    try:
+        with transaction.atomic():
+            firing.enqueue(row, account_id=account.pk, now=now)
+    except IntegrityError:
+        return  # one of this very moment has begun already; what it misses the timetable brings
 
 
 def look_again(commands: Iterable[OutboxCommand], *, now: datetime) -> int:

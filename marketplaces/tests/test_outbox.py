@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.utils.timezone import now as wall_clock
 
 from domventas.core.errors import Refused
+from domventas.core.jobs import firing, runner
 from domventas.core.jobs.runner import Superseded
 from domventas.core.models import AuditEntry, TaskRun
 from marketplaces.models import Account, OutboxAttempt, OutboxCommand, PushFlow
@@ -282,6 +284,26 @@ def test_one_broken_account_blocks_nobody(shop: Account, parcels: Parcels, clock
     Account.objects.filter(pk=shop.pk).update(status=Account.Status.BROKEN)
     shop.refresh_from_db()
     assert run(shop, clock).state == "off"
+
+
+def test_the_job_sends_what_was_put_and_comes_back_for_what_is_open(shop: Account, parcels: Parcels, clock: Clock):
+    """The run that the commit asked for, as a worker executes it; then the one the timetable fires for all accounts."""
+    clock.now = wall_clock()
+    parcels.faults = ["after"]
+    put(shop, clock)
+    run = TaskRun.objects.get()
+    assert runner.execute("shipments.push.{channel}", run.client_id, run.pk) == "queued"
+    run.refresh_from_db()
+    assert run.not_before > wall_clock(), "it comes back to look, without counting an error"
+    assert (run.errors, OutboxCommand.objects.get().state) == (0, "unknown")
+    clock.now = wall_clock()
+    put(shop, clock, 2)
+    put(shop, clock, 3, ref="103")
+    assert TaskRun.objects.filter(state="queued").count() == 2, "one that has begun serves nobody new"
+    assert firing.fire("shipments.push.toy", now=clock()) == 1
+    fired = TaskRun.objects.order_by("-pk").first()
+    assert runner.execute("shipments.push.{channel}", fired.client_id, fired.pk) in ("queued", "done")
+    assert parcels.took == {"O-1": 1, "O-2": 1, "O-3": 1}
 
 
 # ── shadow, stop, bursts ────────────────────────────────────────────────────────────────────────────────────────────

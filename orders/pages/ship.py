@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.timezone import now as clock
@@ -78,10 +79,11 @@ class ParcelForm(forms.Form):
 
 @require_http_methods(["GET", "POST"])
 @permission_required("orders.view_order", raise_exception=True)
-@permission_required("orders.add_shipment", raise_exception=True)
 def ship(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for the parcel (GET, or POST `step=edit`), show what will be told (`preview`), and do it (`confirm`)."""
     order = get_object_or_404(Order.objects.select_related("account", "site"), pk=pk)
+    if not request.user.has_perm("orders.add_shipment"):
+        raise PermissionDenied
     now = clock()
     form = ParcelForm(order, shipments.left(order), request.POST or None, now=now)
     is_valid = request.method == "POST" and form.is_valid()
