@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -13,7 +14,8 @@ from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
 from marketplaces.registry import connectors
 from marketplaces.selectors import events
-from marketplaces.services import event_drain, gaps, inbox, quarantine, queues, raw, schedule, streams
+from marketplaces.services import event_drain, gaps, inbox, quarantine, queues, raw, replay, schedule, streams
+from marketplaces.services.claims import Busy
 from marketplaces.services.outbox_drain import drain
 from marketplaces.services.pull import pull_stream
 
@@ -21,6 +23,8 @@ from marketplaces.services.pull import pull_stream
 ROUNDS: Final = 20
 #: How long one run listens at a queue; the next one begins with the next minute.
 LISTENING: Final = timedelta(seconds=45)
+#: A stream that is being read is replayed after that.
+BUSY: Final = timedelta(seconds=20)
 
 
 def _scope(flow: str) -> Scope:
@@ -112,6 +116,21 @@ def receive_events(run: Run) -> None:
         total += queues.receive(account, now=clock(), wait=queues.LONGEST_WAIT)
         with run.step(progress=total.in_words()):
             pass
+
+
+@scheduled(
+    "ingest.{channel}.replay", "*/10 * * * *", queue="bulk", soft=3000, overlap="queue", retries=3,
+    freshness=timedelta(hours=2), scope=Scope(name="replay", members=replay.asked_at, rows=schedule.every_row),
+)  # fmt: skip
+def replay_archive(run: Run) -> None:
+    """Reads kept raw documents again where a person asked for it; asked for at once, every ten minutes behind that."""
+    account = Account.objects.get(pk=run.account_id)
+    try:
+        done = replay.replay(account, now=clock(), step=run.step)
+    except Busy as error:
+        raise Retry(BUSY.total_seconds(), note=error.message) from error
+    with run.step(progress=asdict(done)):
+        pass
 
 
 @scheduled("ingest.gap_scan", "7 * * * *", soft=600, freshness=timedelta(hours=3))

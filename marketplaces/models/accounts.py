@@ -41,6 +41,7 @@ class Account(ClientModel):
         ACTIVE = "active", _("active")
         PAUSED = "paused", _("paused")
         BROKEN = "broken", _("sign-in refused")
+        NEW = "new", _("not finished")
 
     audited = True
 

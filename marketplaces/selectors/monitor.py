@@ -155,7 +155,7 @@ def _row(
 def _health(stream: Stream, age: timedelta | None, target: timedelta) -> Health:
     if stream.account.status == Account.Status.BROKEN:
         return Health.BROKEN
-    if stream.is_paused or stream.account.status == Account.Status.PAUSED:
+    if stream.is_paused or stream.account.status in (Account.Status.PAUSED, Account.Status.NEW):
         return Health.PAUSED
     if stream.failures:
         return Health.FAILING

@@ -40,6 +40,11 @@ def stream(pk: int) -> Stream:
     return Stream.objects.select_related("account").get(pk=pk)
 
 
+def archived(found: Stream) -> int:
+    """How many raw documents of a stream are kept."""
+    return RawDocument.objects.filter(account_id=found.account_id, flow=found.flow).count()
+
+
 def detail(found: Stream, *, now: datetime) -> Detail:
     """Everything the monitor says about one stream; a constant number of queries."""
     account: Account = found.account

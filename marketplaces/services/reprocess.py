@@ -31,6 +31,15 @@ class Reprocessed:
     quarantined: int = 0
     unreadable: int = 0
 
+    def __add__(self, other: Reprocessed) -> Reprocessed:
+        return Reprocessed(
+            documents=self.documents + other.documents,
+            records=self.records + other.records,
+            changed=self.changed + other.changed,
+            quarantined=self.quarantined + other.quarantined,
+            unreadable=self.unreadable + other.unreadable,
+        )
+
 
 def reprocess(
     accounts: Iterable[Account],
@@ -38,9 +47,10 @@ def reprocess(
     now: datetime,
     flow: str = "",
     since: datetime | None = None,
+    until: datetime | None = None,
     told: Callable[[str], None] = lambda text: None,
 ) -> Reprocessed:
-    """Read the archive again, from documents last fetched at `since` on.
+    """Read the archive again, from documents last fetched at `since` on and before `until`.
 
     Documents without their personal data leave known buyers alone. A document that cannot be read is named and passed.
 
@@ -51,7 +61,7 @@ def reprocess(
         wanted = flows_of(account, flow)
         for stream in sorted(streams.ensure(account), key=lambda x: wanted.index(x.flow) if x.flow in wanted else -1):
             if stream.flow in wanted:
-                _stream(account, stream, total, now=now, since=since, told=told)
+                _stream(account, stream, total, now=now, since=since, until=until, told=told)
     return total
 
 
@@ -73,11 +83,14 @@ def _stream(
     *,
     now: datetime,
     since: datetime | None,
+    until: datetime | None,
     told: Callable[[str], None],
 ) -> None:
     documents = RawDocument.objects.filter(account_id=account.pk, flow=stream.flow)
     if since is not None:
         documents = documents.filter(last_fetched_at__gte=since)
+    if until is not None:
+        documents = documents.filter(last_fetched_at__lt=until)
     ids = list(documents.order_by("last_fetched_at", "pk").values_list("pk", flat=True))
     with claim(stream, now=now) as held:
         intake = _intake(account, stream, held, now)

@@ -47,6 +47,11 @@ def queue_rows() -> list[tuple[str, str]]:
     return [(name, "") for name, connector in connectors.items() if connector.events and connector.events.queues]
 
 
+def every_row() -> list[tuple[str, str]]:
+    """Every marketplace; the cadence is the job's own."""
+    return [(name, "") for name in connectors]
+
+
 def members(channel: str) -> list[int]:
     """The acting client's accounts at a marketplace that may be read."""
     return list(
