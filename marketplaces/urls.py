@@ -10,6 +10,7 @@ app_name = "marketplaces"
 urlpatterns = [
     path("system/monitor/", monitor.show, name="monitor"),
     path("system/monitor/<int:pk>/", stream.steer, name="steer"),
+    path("system/monitor/<int:pk>/replay/", stream.ask_replay, name="replay"),
     path("system/pushes/", pushes.show, name="pushes"),
     path("system/pushes/change/", pushes.change, name="push_change"),
     path("system/raw/<int:pk>/", raw.show, name="raw"),
