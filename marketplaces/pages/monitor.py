@@ -15,12 +15,15 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
-from domventas.core.pages import GetForm, page, with_query
+from domventas.core.pages import GetForm, is_fragment, page, with_query
 from domventas.core.sheets import as_csv
 from marketplaces.models import Account, Stream
+from marketplaces.pages import border as lower
 from marketplaces.pages.words import FLOWS, HEALTHS, LOOKS
 from marketplaces.selectors import monitor
+from marketplaces.selectors.border import border
 from marketplaces.selectors.monitor import Health, Row
+from marketplaces.selectors.outbox import is_stopped
 from marketplaces.selectors.stream import detail, stream
 
 STEER: Final = "marketplaces.change_stream"
@@ -108,8 +111,19 @@ def show(request: HttpRequest) -> HttpResponse:
         "close_url": with_query(request, stream=None),
         "may_steer": request.user.has_perm(STEER),
         "filters": filters.strip(request, csv=True),
+        "live_url": request.get_full_path(),
+        "is_live": is_fragment(request),
     }
-    return page(request, "marketplaces/monitor.html", context)
+    return page(request, "marketplaces/monitor.html", context | _border(now), partial="live")
+
+
+def _border(now: datetime) -> dict[str, Any]:
+    found = border()
+    return {
+        "border": found,
+        "account_lines": lower.lines(found, is_stopped=is_stopped(), now=now),
+        "runs_url": lower.runs_url(),
+    }
 
 
 def _detail(chosen: str, *, now: datetime) -> Any:

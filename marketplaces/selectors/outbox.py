@@ -27,6 +27,8 @@ class FlowRow:
     verb: str
     flow: PushFlow | None
     open: int
+    waiting: int
+    unknown: int
     held: int
     refused: int
     given_up: int
@@ -91,7 +93,8 @@ def _counts() -> Iterable[Any]:
         return Count("pk", filter=Q(state__in=states))
 
     return OutboxCommand.objects.order_by().values("account_id", "verb").annotate(
-        open=of(*OutboxCommand.OPEN), held=of(State.HELD), refused=of(State.REFUSED), given_up=of(State.GIVEN_UP),
+        open=of(*OutboxCommand.OPEN), waiting=of(State.WAITING), unknown=of(State.UNKNOWN), held=of(State.HELD),
+        refused=of(State.REFUSED), given_up=of(State.GIVEN_UP),
         last_accepted_at=Max("settled_at", filter=Q(state=State.ACCEPTED)),
     )  # fmt: skip
 
@@ -103,6 +106,7 @@ def _row(account: Account, verb: str, flow: PushFlow | None, counts: dict[str, o
 
     last = counts.get("last_accepted_at")
     return FlowRow(
-        account=account, verb=verb, flow=flow, open=count("open"), held=count("held"), refused=count("refused"),
-        given_up=count("given_up"), last_accepted_at=last if isinstance(last, datetime) else None,
+        account=account, verb=verb, flow=flow, open=count("open"), waiting=count("waiting"), unknown=count("unknown"),
+        held=count("held"), refused=count("refused"), given_up=count("given_up"),
+        last_accepted_at=last if isinstance(last, datetime) else None,
     )  # fmt: skip

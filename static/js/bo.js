@@ -33,6 +33,14 @@
     for (const box of document.querySelectorAll(all.dataset.checkAll)) box.checked = all.checked;
   });
 
+  // A part that renews itself waits while somebody is in it: the focus and what is open would be lost.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (!event.target.matches("[data-live]")) return;
+    const parts = [...document.querySelectorAll("[data-live]")];
+    const busy = parts.some((part) => part.contains(document.activeElement) || part.querySelector("details[open]"));
+    if (busy || document.hidden) event.preventDefault();
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     const rows = [...document.querySelectorAll("[data-row]")];
