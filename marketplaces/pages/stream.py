@@ -62,7 +62,7 @@ def steer(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_GET
-@permission_required(STEER, raise_exception=True)
+@permission_required("marketplaces.view_stream", raise_exception=True)
 def ask_replay(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what reading the archive again does, and ask."""
     try:
@@ -74,6 +74,7 @@ def ask_replay(request: HttpRequest, pk: int) -> HttpResponse:
         "stream": found,
         "flow": FLOWS.get(found.flow, found.flow),
         "documents": archived(found),
+        "may_steer": request.user.has_perm(STEER),
         "now": clock(),
     }
     return page(request, "marketplaces/replay.html", context)
