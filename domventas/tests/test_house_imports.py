@@ -28,7 +28,7 @@ def test_only_the_score_reads_the_truth() -> None:
     assert {str(path) for path in readers if "marketplaces/sandbox" not in str(path)} == {"domventas/ops/score.py"}
 
 
-def test_migrations_say_what_the_models_say() -> None:
+def test_migrations_say_what_the_models_say(db: None) -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
