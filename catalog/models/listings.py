@@ -82,7 +82,8 @@ class UnmappedItem(ClientModel):
     mapped_by = models.CharField(_("mapped by"), max_length=254, blank=True)
     mapped_at = models.DateTimeField(_("mapped at"), null=True, blank=True)
 
-    volatile = ("first_seen_at", "last_seen_at")
+    # Site and product id are as they were first told: an offer and an order of it may name them differently.
+    volatile = ("site", "product_ref", "first_seen_at", "last_seen_at")
 
     class Meta(ClientModel.Meta):
         verbose_name = _("unmapped item")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.apps import apps
 from django.db import models
 
 from domventas.core.checks import walled_models
-from domventas.core.fields import ClientForeignKey, EncryptedTextField, Sealed
+from domventas.core.fields import EncryptedTextField, Sealed
 from domventas.core.models import Client, ClientModel
 from domventas.core.tenancy import acting_for
 
@@ -22,8 +25,8 @@ Dump = dict[str, list[Row]]
 def canonical_dump(client: Client) -> Dump:
     """Every lasting fact of a client by table, each row as text values in the order of `columns_of`.
 
-    Left out: tables and columns marked `volatile`, ids, and times of writing (`auto_now`). References appear as the
-    natural key of the row they point at; secrets as a hash of what they say.
+    Left out: tables and columns marked `volatile`, rows outside `dump_only`, ids, and times of writing (`auto_now`).
+    References appear as the natural key of the row they point at; secrets as a hash of what they say.
     """
     with acting_for(client):
         reader = _Reader(client.pk)
@@ -44,6 +47,56 @@ def differences(left: Dump, right: Dump) -> list[str]:
             lines += [f"- {table}: {' | '.join(row)}" for row in _only(mine, theirs)]
             lines += [f"+ {table}: {' | '.join(row)}" for row in _only(theirs, mine)]
     return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What tells a dump from the right one.
+
+    Attributes:
+        lost: rows whose key only the right one has. duplicated: rows whose key it does not have, or not so often.
+        changed: rows of the same key that say something else.
+        lines: one line per row, `-` as it should be, `+` as it is; table and key stand before the columns.
+    """
+
+    lost: int = 0
+    duplicated: int = 0
+    changed: int = 0
+    lines: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Not one row differs."""
+        return not (self.lost or self.duplicated or self.changed)
+
+
+def compare(right: Dump, other: Dump) -> Comparison:
+    """Hold a dump against the right one, row by row under each table's natural key."""
+    lost = duplicated = changed = 0
+    lines: list[str] = []
+    for model in dumped_models():
+        table = model._meta.db_table
+        if right.get(table, []) == other.get(table, []):
+            continue
+        missing, extra = _by_key(model, right.get(table, [])), _by_key(model, other.get(table, []))
+        for key in sorted({*missing, *extra}):
+            gone, come = missing[key] - extra[key], extra[key] - missing[key]
+            less, more = gone.total(), come.total()
+            lost += max(0, less - more)
+            duplicated += max(0, more - less)
+            changed += min(less, more)
+            lines += [f"- {table} [{key}]: {' | '.join(row)}" for row in gone]
+            lines += [f"+ {table} [{key}]: {' | '.join(row)}" for row in come]
+    return Comparison(lost=lost, duplicated=duplicated, changed=changed, lines=tuple(lines))
+
+
+def _by_key(model: type[ClientModel], rows: list[Row]) -> defaultdict[str, Counter[Row]]:
+    names = [field.name for field in columns_of(model)]
+    places = [names.index(field.name) for field in key_of(model) if field.name in names]
+    found: defaultdict[str, Counter[Row]] = defaultdict(Counter)
+    for row in rows:
+        found["/".join(row[place] for place in places)][row] += 1
+    return found
 
 
 def dumped_models() -> list[type[ClientModel]]:
@@ -98,8 +151,16 @@ class _Reader:
 
     def rows(self, model: type[ClientModel]) -> list[Row]:
         fields = columns_of(model)
-        found = model.objects.values_list(*(field.attname for field in fields)).iterator(chunk_size=5000)
+        columns = model.objects.filter(model.dump_only).values_list(*(field.attname for field in fields))
+        found = columns.iterator(chunk_size=5000)
         return sorted(tuple(self._text(f, v) for f, v in zip(fields, row, strict=True)) for row in found)
+
+    def _points_at(self, field: models.Field[Any, Any]) -> type[Any] | None:
+        """The model whose id a column holds: a foreign key's, or the one its model names in `dump_refs`."""
+        if isinstance(field, models.ForeignKey):
+            return field.related_model if isinstance(field.related_model, type) else None
+        named = getattr(field.model, "dump_refs", {}).get(field.name)
+        return apps.get_model(named) if named else None
 
     def _key(self, model: type[Any], pk: Any) -> str:
         if model not in self._keys:
@@ -118,8 +179,8 @@ class _Reader:
     def _text(self, field: models.Field[Any, Any], value: Any) -> str:
         if value is None:
             return "∅"
-        if isinstance(field, ClientForeignKey | models.ForeignKey):
-            return self._key(field.related_model, value)
+        if (model := self._points_at(field)) is not None:
+            return self._key(model, value)
         if isinstance(field, EncryptedTextField) and isinstance(value, Sealed):
             plain = json.dumps(field.open(value.token, client=self.client), sort_keys=True)
             return hashlib.sha256(plain.encode()).hexdigest()

@@ -163,6 +163,8 @@ class Receivable(ClientPart):
     `look_on`: the day on which time alone may move the state; empty when only news can.
     """
 
+    dump_refs = {"account_id": "marketplaces.Account"}
+
     class State(models.TextChoices):
         NOT_DUE = "not_due", _("not due")
         DEFERRED = "deferred", _("deferred")
@@ -251,7 +253,11 @@ class Discrepancy(ClientModel):
     `amount` = paid − expected, signed as seen by us [currency]. `group_key` joins what one decision settles.
     """
 
-    volatile = ("found_at", "is_seen")
+    # The fingerprint is made of ids; what has gone again may never have been seen by another reading.
+    volatile = ("fingerprint", "found_at", "gone_at", "is_seen")
+    dump_key = ("account", "cause", "kind", "event", "group_key", "line", "settlement", "settlement_line_id")
+    dump_only = ~models.Q(state="gone")
+    dump_refs = {"settlement_line_id": "finance.SettlementLine"}
 
     class Cause(models.TextChoices):
         FEE_OVERCHARGED = "fee_overcharged", _("fee above the rule")

@@ -94,6 +94,7 @@ class Credential(ClientModel):
     """The secrets of an account, encrypted; written by people, never shown again."""
 
     audited = True
+    volatile = ("tokens",)
 
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
     secrets = EncryptedJSONField(_("secrets"))

@@ -102,6 +102,7 @@ class OrderLine(ClientPart):
     changed_at = models.DateTimeField(_("last changed here"))
 
     volatile = ("changed_at",)
+    dump_refs = {"account_id": "marketplaces.Account"}
 
     class Meta(ClientPart.Meta):
         verbose_name = _("order line")

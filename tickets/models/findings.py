@@ -62,6 +62,7 @@ class Finding(ClientModel):
     """One thing a detector says is not healthy, by fingerprint; it lives on while it is seen."""
 
     volatile = ("first_seen_at", "last_seen_at", "streak", "healthy_streak")
+    dump_refs = {"brand_id": "catalog.Brand"}
 
     class State(models.TextChoices):
         WATCHED = "watched", _("watched")

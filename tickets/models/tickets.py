@@ -34,6 +34,8 @@ class TicketGroup(ClientModel):
 class Ticket(ClientModel):
     """One thing to decide. It holds one finding or many alike, and closes itself when they are gone."""
 
+    dump_refs = {"brand_id": "catalog.Brand"}
+
     class Severity(models.TextChoices):
         S1 = "S1", _("S1")
         S2 = "S2", _("S2")

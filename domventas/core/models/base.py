@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from django.db import models
@@ -24,6 +25,8 @@ class ClientModel(models.Model):
         volatile: True = the table is left out of the canonical dump; names = these columns are.
         partition_by: a date column; the table is partitioned by its month from the first migration.
         dump_key: the natural key used by the canonical dump where no unique constraint names it.
+        dump_only: the rows that count there; the others only tell how things came about.
+        dump_refs: plain columns that hold the id of a row, with the model they point at.
     """
 
     client = models.ForeignKey(
@@ -44,6 +47,8 @@ class ClientModel(models.Model):
     volatile: ClassVar[bool | tuple[str, ...]] = False
     partition_by: ClassVar[str] = ""
     dump_key: ClassVar[tuple[str, ...]] = ()
+    dump_only: ClassVar[models.Q] = models.Q()
+    dump_refs: ClassVar[Mapping[str, str]] = {}
 
     class Meta:
         abstract = True
