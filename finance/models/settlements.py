@@ -82,6 +82,7 @@ class SettlementLine(ClientPart):
     """
 
     volatile = ("raw_id", "reverses")
+    dump_refs = {"account_id": "marketplaces.Account"}
 
     settlement = ClientForeignKey(Settlement, on_delete=models.CASCADE, related_name="lines", db_index=False)
     account_id = models.BigIntegerField(_("account"))
@@ -137,7 +138,15 @@ class SettlementLine(ClientPart):
                 name="settlementline_odd_idx",
                 condition=models.Q(state="discrepancy", order_line__isnull=True),
             ),
-        ]
+            models.Index(  # holds next to nothing: what was judged with an order line that is gone
+                fields=["client", "id"],
+                name="settlementline_orphaned_idx",
+                condition=models.Q(
+                    ~models.Q(order_ref=""), ~models.Q(event="account"), order_line=None, reverses=None,
+                    reversed_in=None, state__in=["reconciled", "tolerated", "discrepancy"],
+                ),
+            ),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.settlement_ref}/{self.ordinal}"

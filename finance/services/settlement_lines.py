@@ -21,11 +21,13 @@ from orders.models import Order, OrderLine
 def resolve_awaiting(account: Account | None = None, *, since: datetime | None = None) -> int:
     """Give awaiting lines the order lines that have come since; they are judged anew. Returns how many were found.
 
-    A handful of statements per account, however many lines wait.
+    Lines whose order line was deleted wait again. A handful of statements per account, however many lines wait.
 
     Args:
         since: look only at lines whose order has changed since then, and at statements that are new; default at all.
     """
+    with connection.cursor() as cursor:
+        cursor.execute(sql.ORPHANED, {"client": tenancy.current().one})
     accounts = [account] if account else list(Account.objects.all())
     return sum(_resolve(each, since) for each in accounts)
 

@@ -259,6 +259,14 @@ WHERE s.order_line_id IS NULL AND s.reversed_in IS NULL
 """
 STAGED_CURRENCIES: Final = "SELECT DISTINCT currency FROM @stage"
 
+#: Lines that were judged with an order line somebody has deleted since; the wording is that of the partial index.
+ORPHANED: Final = """
+UPDATE finance_settlementline SET state = 'awaiting', cause = ''
+WHERE client_id = %(client)s AND NOT order_ref = '' AND NOT event = 'account' AND order_line_id IS NULL
+  AND reverses IS NULL AND reversed_in IS NULL AND state IN ('reconciled', 'tolerated', 'discrepancy')
+  AND kind <> 'unexplained'
+"""
+
 #: Give awaiting lines the order line that has arrived since, with the site and the tax that follow from it.
 RESOLVE: Final = f"""
 WITH asked AS (SELECT DISTINCT order_ref, order_line_ref, seller_sku, currency FROM @stage),
