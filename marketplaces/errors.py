@@ -68,6 +68,11 @@ class Refused(BorderError):
 
 @dataclass
 class Malformed(BorderError):
-    """The answer has not the agreed shape: the bytes are kept, the record is quarantined."""
+    """The answer has not the agreed shape: the bytes are kept, the record is quarantined.
+
+    Attributes:
+        is_document: the answer came whole and is in the archive; what it says cannot be read.
+    """
 
     path: str = ""
+    is_document: bool = False

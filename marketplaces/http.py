@@ -29,6 +29,7 @@ from marketplaces.throttle import Limiter
 MAX_BYTES = 256 * 1024 * 1024
 _EXCERPT = 300
 _ERROR_BYTES = 64 * 1024
+_GZIP = b"\x1f\x8b"
 _LONGEST_WAIT = 24 * 3600.0
 _REQUEST_IDS = ("x-amzn-requestid", "x-request-id", "x-correlation-id")
 _RATES = ("x-amzn-ratelimit-limit", "x-ratelimit-rate")
@@ -241,7 +242,7 @@ class HttpClient:
             self._tell(host, leave, error)
             raise
         self._tell(host, leave)
-        return Answer(status=status, headers=answered, body=body)
+        return Answer(status=status, headers=answered, body=body, redact=self.redact)
 
     def _ask_leave(self, host: str, operation: str) -> Leave:
         leave = self._breaker.ask(self.account, host) if self._breaker else Leave()
@@ -291,6 +292,8 @@ class HttpClient:
                     self._compare_clocks(answered)
                     most = self._most if answer.status_code < 300 else _ERROR_BYTES
                     body = self._body(answer, answered, most)
+                if answer.status_code < 300 and answer.status_code != 204 and _may_be_cut(answered, body):
+                    raise Unavailable("Nothing tells where the answer ends: it may have been cut off.", operation)
                 if deadline.expired:  # a cut connection without a stated length looks like a finished one
                     raise requests.Timeout
             except Malformed as error:
@@ -372,6 +375,13 @@ class HttpClient:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return _SECRETS.sub("***", text)[:_EXCERPT]
+
+
+def _may_be_cut(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether only the end of the connection ended this body, and the body itself would not show a cut."""
+    if {"content-length", "transfer-encoding", "content-encoding"} & headers.keys():
+        return False
+    return "json" not in headers.get("content-type", "").lower() and body[:2] != _GZIP
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

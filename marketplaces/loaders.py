@@ -45,12 +45,14 @@ class Loaded:
         written: rows inserted or changed; 0 when everything was known already.
         by_day: rows truly inserted, by the day `count_by_day` counts them under.
         rejected: records that were read but could not be stored.
+        doubts: what was stored although it does not add up; believed only when the marketplace says it twice.
     """
 
     seen: int = 0
     written: int = 0
     by_day: Mapping[date, int] = field(default_factory=dict)
     rejected: Sequence[Rejected] = ()
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,12 +126,20 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    redact: Callable[[str], str] = field(default=lambda text: "", repr=False)
+    """The beginning of a text without secrets and addresses of people, as it may stand in an error."""
 
     def json(self) -> Any:
-        """Strict JSON: numbers with a point become Decimal; NaN and doubled keys raise `Malformed`."""
+        """Strict JSON: numbers with a point become Decimal; NaN and doubled keys raise `Malformed` with an excerpt."""
+        from marketplaces.errors import Malformed
         from marketplaces.http import strict_json
 
-        return strict_json(self.body)
+        try:
+            return strict_json(self.body)
+        except Malformed as error:
+            error.status = self.status
+            error.excerpt = self.redact(self.body[:4096].decode("utf-8", "replace"))
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,13 +193,14 @@ class ReportState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFound:
-    """A report the marketplace made by itself."""
+    """A report the marketplace made by itself, at `made_at`; a later one of the same period corrects the earlier."""
 
     report_ref: str
     document_ref: str
     since: datetime | None
     until: datetime | None
     status: str
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ def load(account: Account, records: list[SettlementRecord], *, run: LoadRun) -> 
     """Book each statement; then those whose lines come by the transaction log, as far as it has told them."""
     by_day: Counter[date] = Counter()
     rejected: list[Rejected] = []
+    doubts: list[str] = []
     written = 0
     for record in records:
         try:
@@ -28,12 +29,14 @@ def load(account: Account, records: list[SettlementRecord], *, run: LoadRun) -> 
             rejected.append(_rejected(record, error))
             continue
         written += result.inserted + result.is_new
+        if result.changed and result.difference:
+            doubts.append(f"{result.settlement_ref} {result.line_count} {result.difference}")
         if result.is_new and record.period_end is not None:
             by_day[record.period_end.astimezone(UTC).date()] += 1
     logged = [record.settlement_ref for record in records if record.lines is None]
     if logged:
         written += sum(booked.inserted for booked in materialize(account, refs=logged, now=run.now))
-    return Loaded(seen=len(records), written=written, by_day=dict(by_day), rejected=rejected)
+    return Loaded(seen=len(records), written=written, by_day=dict(by_day), rejected=rejected, doubts=doubts)
 
 
 def _rejected(record: SettlementRecord, error: Exception) -> Rejected:

@@ -15,9 +15,9 @@ from django.db import transaction
 
 from domventas.core.jobs import AWAY
 from domventas.core.jobs.runner import Superseded
-from marketplaces.errors import BorderError, Later
+from marketplaces.errors import BorderError, Later, Malformed
 from marketplaces.models import Account
-from marketplaces.services import streams
+from marketplaces.services import quarantine, streams
 from marketplaces.services.claims import Busy, claim
 from marketplaces.services.door import connector_of
 from marketplaces.services.pages import Step
@@ -94,6 +94,9 @@ def _read(reader: Reader) -> None:
         result.error, result.error_kind, result.retry_after = failure.words, failure.kind, failure.wait
         if result.state == "failed":
             reader.close_log(error=result.error)
+        if isinstance(error, Malformed):
+            quarantine.put_answer(reader.stream, error, now=reader.now)
     else:
         if result.state == "done":
+            quarantine.resolve_answers(reader.stream, now=reader.now)
             streams.succeeded(reader.held, complete_until=reader.complete_until(), now=reader.now)

@@ -12,6 +12,7 @@ from django.db import connection
 
 from domventas.core import crypto, tenancy, traces
 from domventas.core.traces import Wanted
+from marketplaces.errors import Malformed
 from marketplaces.models import Quarantined, Stream
 from marketplaces.records import Drift, Record, Rejected
 from marketplaces.services.raw import mentions
@@ -20,6 +21,8 @@ from marketplaces.services.raw import mentions
 _EXCERPT: Final = 8192
 #: How long the bytes of a record are kept after it was last seen.
 EXCERPTS_KEPT: Final = timedelta(days=30)
+#: The id under which an answer waits that could not be read at all.
+_ANSWER: Final = "answer to "
 
 REJECTED = """
 INSERT INTO marketplaces_quarantined AS q (client_id, account_id, flow, raw_id, path, external_id, reason, excerpt,
@@ -43,7 +46,7 @@ ON CONFLICT (client_id, account_id, flow, path, value) DO UPDATE SET seen_count 
 
 def put(stream: Stream, rejected: Sequence[Rejected], *, raw_id: int | None, now: datetime) -> None:
     """Keep records that could not be read or stored, their bytes encrypted; the same record again is counted."""
-    found = {_fingerprint(item): item for item in rejected}
+    found = {fingerprint(item): item for item in rejected}
     if not found:
         return
     _run(
@@ -61,6 +64,13 @@ def put(stream: Stream, rejected: Sequence[Rejected], *, raw_id: int | None, now
     )
 
 
+def is_waiting(stream: Stream, items: Iterable[Rejected]) -> set[str]:
+    """The fingerprints among these records' that wait in the quarantine already."""
+    prints = [fingerprint(item) for item in items]
+    kept = Quarantined.objects.filter(account=stream.account_id, flow=stream.flow, resolved_at=None)
+    return set(kept.filter(fingerprint__in=prints).values_list("fingerprint", flat=True)) if prints else set()
+
+
 def resolve(stream: Stream, records: Iterable[Record], rejected: Iterable[Rejected], *, now: datetime) -> None:
     """Records that can be stored now leave the quarantine."""
     kept = Quarantined.objects.filter(account=stream.account_id, flow=stream.flow, resolved_at=None)
@@ -70,6 +80,24 @@ def resolve(stream: Stream, records: Iterable[Record], rejected: Iterable[Reject
     fine = {ref_of(record) for record in records} - {item.external_id for item in rejected}
     if waiting & fine:
         kept.filter(external_id__in=waiting & fine).update(resolved_at=now)
+
+
+def put_answer(stream: Stream, error: Malformed, *, now: datetime) -> None:
+    """Keep the beginning of an answer that could not be read at all, without its secrets."""
+    operation = error.operation or stream.flow
+    unread = Rejected(
+        path=error.path or operation,
+        reason=str(error),
+        excerpt=error.excerpt.encode(),
+        external_id=f"{_ANSWER}{operation}",
+    )
+    put(stream, [unread], raw_id=None, now=now)
+
+
+def resolve_answers(stream: Stream, *, now: datetime) -> None:
+    """The stream was read to its end: no answer is unreadable any more."""
+    kept = Quarantined.objects.filter(account=stream.account_id, flow=stream.flow, resolved_at=None)
+    kept.filter(external_id__startswith=_ANSWER).update(resolved_at=now)
 
 
 def note_drift(stream: Stream, drift: Iterable[Drift], *, raw_id: int | None, now: datetime) -> None:
@@ -118,7 +146,7 @@ def forget_people(wanted: Wanted, now: datetime) -> int:
     return Quarantined.objects.filter(pk__in=done).update(excerpt=b"")
 
 
-def _fingerprint(item: Rejected) -> str:
+def fingerprint(item: Rejected) -> str:
     """One record, wherever in its page it stands today."""
     identity = item.external_id.encode() or item.excerpt or item.path.encode()
     return hashlib.sha256(identity).hexdigest()

@@ -17,6 +17,8 @@ from marketplaces.models import Account, RawDocument
 from marketplaces.port import Flow, RawPage
 from marketplaces.selectors.raw import body_of, without_people
 
+#: In the context of an answer that was not believed.
+SET_ASIDE: Final = "set_aside"
 #: Answers with personal data keep it no longer than this.
 PERSONAL_DATA_KEPT: Final = timedelta(days=30)
 
@@ -40,6 +42,7 @@ def archive(account: Account, flow_name: str, flow: Flow | None, page: RawPage, 
     raw_id = known.values_list("pk", flat=True).first()
     if raw_id is not None:
         RawDocument.objects.filter(pk=raw_id, last_fetched_at__lt=now).update(last_fetched_at=now)
+        RawDocument.objects.filter(pk=raw_id, context__has_key=SET_ASIDE).update(context=context)  # said twice
         return raw_id
     today = now.astimezone(UTC).date()
     partitions.ensure(RawDocument, [today])
@@ -66,6 +69,12 @@ def archive(account: Account, flow_name: str, flow: Flow | None, page: RawPage, 
 def due_by(raw_id: int, moment: datetime) -> None:
     """Let a document lose its personal data at that moment already, if it was to keep it longer."""
     RawDocument.objects.filter(pk=raw_id, redacted_at=None, purge_at__gt=moment).update(purge_at=moment)
+
+
+def set_aside(raw_id: int) -> None:
+    """Mark an answer whose content was not believed; it is kept, but never read again."""
+    document = RawDocument.objects.get(pk=raw_id)
+    RawDocument.objects.filter(pk=raw_id).update(context={**document.context, SET_ASIDE: "yes"})
 
 
 def purge(*, now: datetime, limit: int = 500) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from marketplaces.errors import BorderError, Malformed, Refused, Unavailable
@@ -124,7 +125,7 @@ class Reader:
         seen = {token}
         while True:
             try:
-                page = self._fetch(self._asked(span), token)
+                page = self._following(self._asked(span), token, seen)
             except (Refused, Malformed) as error:
                 earlier = None if token else self._by_their_clock(span, error)
                 if earlier is not None:
@@ -133,14 +134,12 @@ class Reader:
                     raise
                 token, seen = "", {""}  # the page mark left by an earlier reading has run out: from the beginning
                 continue
-            if page.next_token and page.next_token in seen:
-                raise Malformed("The marketplace repeats its page mark; following it would never end.", path=token)
+            page = self.intake.take(
+                page, window=span, log=self.log, again=partial(self._following, self._asked(span), token, seen)
+            )
             seen.add(page.next_token)
-            last = not page.next_token
-            covered = span if last and not self.flow.snapshot else None
-            self.intake.take(page, window=None if last else span, covered=covered, log=self.log)
             self.told(f"{span[0]:%Y-%m-%d %H:%M} – {span[1]:%Y-%m-%d %H:%M}: page {len(seen) - 1}")
-            if last:
+            if not page.next_token:
                 break
             token = page.next_token
         self.result.windows += 1
@@ -162,6 +161,13 @@ class Reader:
         self.told(f"the marketplace's clock is {-skew} behind ours, reading up to {until:%H:%M:%S}")
         self.span = replace(self.span, until=min(self.span.until, until))
         return span[0], until
+
+    def _following(self, ask: Window, token: str, seen: set[str]) -> RawPage:
+        """The page a mark leads to. Raises: Malformed: it leads back to one already read."""
+        page = self._fetch(ask, token)
+        if page.next_token and page.next_token in seen:
+            raise Malformed("The marketplace repeats its page mark; following it would never end.", path=token)
+        return page
 
     def _fetch(self, ask: Window, token: str) -> RawPage:
         assert self.flow.fetch is not None  # noqa: S101 - what has neither reports nor fetch is refused at the start

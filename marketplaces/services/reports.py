@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from django.db import connection
 from django.db.models import QuerySet
 
-from marketplaces.errors import BorderError, Later, Malformed, Unauthorized
+from marketplaces.errors import BorderError, Later, Malformed, Refused, Unauthorized
 from marketplaces.models import ReportJob
 from marketplaces.port import ReportFound, Reports
 from marketplaces.records import Rejected
@@ -48,9 +49,13 @@ def read_reports(reader: Reader) -> None:
         raise TypeError(f"{reader.stream.flow} is not read by report")
     if reader.start:
         _begin(reader, reports)
-    due = _under_way(reader).order_by("created_at", "pk")
     problem: BorderError | None = None
-    for job in due if reader.hurry else due.filter(next_poll_at__lte=reader.now):
+    behind: set[object] = set()  # a later report of one period may correct the earlier one, never the other way round
+    for job in _under_way(reader).order_by("created_at", "pk"):
+        period = (job.window.lower, job.window.upper) if job.window else job.report_ref
+        if period in behind or not (reader.hurry or job.next_poll_at <= reader.now):
+            behind.add(period)
+            continue
         try:
             _advance(reader, reports, job)
         except (Later, Unauthorized):
@@ -58,6 +63,7 @@ def read_reports(reader: Reader) -> None:
         except BorderError as error:
             _stumble(reader, job, error)
             problem = error
+            behind.add(period)
     if problem is not None:
         raise problem
     following = _under_way(reader).order_by("next_poll_at").values_list("next_poll_at", flat=True).first()
@@ -112,7 +118,7 @@ def _discover(reader: Reader, reports: Reports, span: Span) -> None:
 
 
 def _write_down(reader: Reader, found: list[ReportFound]) -> None:
-    refs = {each.report_ref: each for each in found}
+    refs = {each.report_ref: each for each in sorted(found, key=lambda each: each.made_at or reader.now)}
     known = dict(
         ReportJob.objects.filter(stream=reader.stream, report_ref__in=list(refs)).values_list("report_ref", "status")
     )
@@ -130,7 +136,7 @@ def _write_down(reader: Reader, found: list[ReportFound]) -> None:
         if ref not in known
     )
     if reader.since is not None or reader.result.gaps:
-        again = [ref for ref, status in known.items() if status == Status.DONE]
+        again = [ref for ref, status in known.items() if status not in OPEN]
         jobs = ReportJob.objects.filter(stream=reader.stream, report_ref__in=again)
         jobs.update(status=Status.READY, next_poll_at=reader.now, attempts=0)
 
@@ -186,7 +192,8 @@ def _look(reader: Reader, reports: Reports, job: ReportJob) -> None:
 
 
 def _download(reader: Reader, reports: Reports, job: ReportJob) -> None:
-    page = reports.download(reader.session, job.document_ref or job.report_ref)
+    download = partial(reports.download, reader.session, job.document_ref or job.report_ref)
+    page = download()
     covered = None
     if reports.request is not None and not reader.flow.snapshot and job.window is not None:
         covered = (job.window.lower, job.window.upper)
@@ -195,7 +202,11 @@ def _download(reader: Reader, reports: Reports, job: ReportJob) -> None:
         job.status, job.message, job.raw_id, job.ended_at = Status.DONE, "", raw_id, reader.now
         job.save()
 
-    reader.intake.take(page, covered=covered, also=finish)
+    try:
+        reader.intake.take(page, window=covered, again=download, also=finish)
+    except Malformed as error:
+        error.is_document = True
+        raise
     reader.told(f"report {job.report_ref[:60]}: loaded")
 
 
@@ -209,14 +220,22 @@ def _cover(reader: Reader, job: ReportJob) -> None:
 
 
 def _stumble(reader: Reader, job: ReportJob, error: BorderError) -> None:
-    """Note what a report met; what another try would not heal is given up at once, its bytes are in the archive."""
+    """Note what a report met.
+
+    One that is refused is given up at once, one whose document cannot be read after so many tries; its bytes are in the
+    archive. An outage gives nothing up: whoever comes back after a day still has the reports of that day. One that was
+    asked for is asked for anew.
+    """
     job.refresh_from_db()
-    job.attempts += 1
+    is_final = isinstance(error, Malformed) and error.is_document
+    job.attempts += is_final
     job.message = str(error)[:500]
-    wait = retries.wait(error, failures=job.attempts)
+    wait = retries.wait(error, failures=max(job.attempts, 1))
     job.next_poll_at = reader.now + (wait or LONGEST_LOOK)
-    if wait is None or job.attempts >= TRIES:
+    if isinstance(error, Refused) or (is_final and job.attempts >= TRIES):
         job.status, job.ended_at = Status.FAILED, reader.now
         refused = Rejected(path="report", reason=error.message, excerpt=b"", external_id=job.report_ref)
         quarantine.put(reader.stream, [refused], raw_id=job.raw_id, now=reader.now)
+    elif job.created_at < reader.now - DEADLINE and reader.flow.reports and reader.flow.reports.request:
+        job.status, job.ended_at = Status.EXPIRED, reader.now
     job.save()

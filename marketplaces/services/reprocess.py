@@ -18,6 +18,7 @@ from marketplaces.selectors.raw import page_of
 from marketplaces.services import days, streams
 from marketplaces.services.claims import Claim, claim
 from marketplaces.services.pages import Intake
+from marketplaces.services.raw import SET_ASIDE
 from marketplaces.services.sync import flows_of
 
 
@@ -86,7 +87,7 @@ def _stream(
     until: datetime | None,
     told: Callable[[str], None],
 ) -> None:
-    documents = RawDocument.objects.filter(account_id=account.pk, flow=stream.flow)
+    documents = RawDocument.objects.filter(account_id=account.pk, flow=stream.flow).exclude(context__has_key=SET_ASIDE)
     if since is not None:
         documents = documents.filter(last_fetched_at__gte=since)
     if until is not None:

@@ -66,7 +66,7 @@ RULES: Final[Mapping[type[BorderError] | None, Rule]] = {
     Unavailable: Rule(
         then=Then.BACK_OFF,
         pull="up to three tries within seconds, then the stream backs off",
-        report="tried up to five times, backing off",
+        report="kept and looked after again, backing off",
         push="outcome unknown: looked up before anything is sent again",
     ),
     Down: _WAIT,
@@ -87,8 +87,8 @@ RULES: Final[Mapping[type[BorderError] | None, Rule]] = {
     ),
     Malformed: Rule(
         then=Then.QUARANTINE,
-        pull="one record: quarantined, its page goes on; a whole page: kept, nothing is moved",
-        report="given up, its bytes kept and named among what waits for people",
+        pull="one record: asked for again, then quarantined, its page goes on; a whole page: nothing is moved",
+        report="fetched up to five times, then given up and named among what waits for people",
         push="outcome unknown: looked up before anything is sent again",
     ),
     None: Rule(

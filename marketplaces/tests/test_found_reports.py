@@ -89,7 +89,7 @@ def test_one_report_that_cannot_be_fetched_leaves_the_others(shelf: Shelf, accou
     assert (result.state, result.error) == ("failed", "The document is not there at the moment.")
     assert sorted(shelf.loaded) == ["A", "C"]
     job = ReportJob.objects.get(report_ref="B")
-    assert (job.status, job.attempts, job.message) == ("ready", 1, "The document is not there at the moment.")
+    assert (job.status, job.attempts, job.message) == ("ready", 0, "The document is not there at the moment.")
     shelf.broken = set()
     assert pull(account, now=NOW + timedelta(hours=2)).state == "done"
     assert sorted(shelf.loaded) == ["A", "B", "C"]

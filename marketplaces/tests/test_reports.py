@@ -41,7 +41,9 @@ def test_a_report_that_never_finishes_expires(toy: Toy, account: Account):
     assert (job.status, job.message) == ("expired", "The marketplace did not finish this report in time.")
 
 
-def test_a_report_that_cannot_be_read_is_given_up_and_the_next_one_asked_for(toy: Toy, account: Account):
+def test_a_report_that_cannot_be_read_is_fetched_again_then_given_up_and_the_next_one_asked_for(
+    toy: Toy, account: Account
+):
     pull(account)
     toy.reports["R1"] = "done"
 
@@ -54,9 +56,10 @@ def test_a_report_that_cannot_be_read_is_given_up_and_the_next_one_asked_for(toy
     flow = connectors["toy"].flows["offers"]
     translate = flow.translate
     object.__setattr__(flow, "translate", broken)
-    failed = pull(account, hurry=True)
-    assert (failed.state, failed.error) == ("failed", "Row 7 is cut off.")
-    assert ReportJob.objects.get().status == "failed"
+    for status in ("ready", "ready", "ready", "ready", "failed"):
+        failed = pull(account, hurry=True, start=False)
+        assert (failed.state, failed.error) == ("failed", "Row 7 is cut off.")
+        assert ReportJob.objects.get().status == status
     object.__setattr__(flow, "translate", translate)
     pull(account)
     assert list(toy.reports) == ["R1", "R2"]
