@@ -10,7 +10,7 @@ from decimal import Decimal
 from marketplaces.connectors.amazon import reports
 from marketplaces.connectors.amazon.client import AmazonSession
 from marketplaces.connectors.amazon.sites import BY_CODE, BY_ID
-from marketplaces.errors import Malformed
+from marketplaces.errors import Malformed, Unavailable
 from marketplaces.port import RawPage, ReportState, SiteSpec, Translated, Window
 from marketplaces.protocols import reading, sheets
 from marketplaces.protocols.reading import Row
@@ -60,6 +60,8 @@ def download(session: AmazonSession, document_ref: str) -> RawPage:
     body, seen_at = bytearray(), ""
     for report_ref, site in _parts(session, document_ref):
         state = reports.poll(session, report_ref)
+        if state.status in ("processing", "failed"):  # it was done when we asked before: half a snapshot is none
+            raise Unavailable("The report of one site is not there any more.", operation="reports.get")
         if state.status != "done":
             continue
         page = reports.download(session, state.document_ref)

@@ -54,6 +54,7 @@ def _found(row: dict[str, Any] | reading.Row) -> ReportFound:
         since=reading.maybe_instant(row, "dataStartTime"),
         until=reading.maybe_instant(row, "dataEndTime"),
         status=STATES.get(str(row.get("processingStatus")), "processing"),
+        made_at=reading.maybe_instant(row, "createdTime"),
     )
 
 

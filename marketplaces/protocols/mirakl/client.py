@@ -54,16 +54,22 @@ class MiraklSession:
             json=json,
         )
 
-    def offset_page(self, path: str, params: Mapping[str, str], token: str, *, operation: str, rows: str) -> RawPage:
+    def offset_page(
+        self, path: str, params: Mapping[str, str], token: str, *, operation: str, rows: str, key: str
+    ) -> RawPage:
         """A page by offset. The token is `offset/total`: when the total shrank since, rows moved up past the offset.
 
         Those rows would be missed, so reading goes on from where they are now; seeing some twice is harmless. It ends,
-        because the total cannot shrink for ever.
+        because the total cannot shrink for ever. A row that stands in the page twice, by its `key`, counts once, or the
+        next page would begin too late.
         """
         offset, before = _offset(token)
         answer = self.get(path, {**params, "max": str(PAGE), "offset": str(offset)}, operation=operation)
         body = body_of(answer)
-        total, got = reading.count(body, "total_count"), len(reading.rows(body.get(rows), rows))
+        total, found = reading.count(body, "total_count"), reading.rows(body.get(rows), rows)
+        got = len({str(row.get(key, f"row {n}")) for n, row in enumerate(found)})
+        if not got and offset < total:
+            raise Malformed(f"The answer counts {total} rows but brings none from {offset} on.", operation)
         moved = max(0, before - total) if before is not None else 0
         following = max(0, offset - moved) if moved else offset + got
         is_last = not moved and (got == 0 or following >= total)

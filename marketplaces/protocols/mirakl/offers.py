@@ -19,7 +19,7 @@ _CODES = ("EAN", "UPC", "GTIN")
 
 def fetch(session: MiraklSession, window: Window, token: str) -> RawPage:
     """One page of offers; the window does not matter."""
-    return session.offset_page("/api/offers", {}, token, operation="OF21", rows="offers")
+    return session.offset_page("/api/offers", {}, token, operation="OF21", rows="offers", key="offer_id")
 
 
 def translate(page: RawPage, operator: Operator) -> Iterator[Translated]:

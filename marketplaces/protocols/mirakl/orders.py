@@ -62,12 +62,14 @@ def fetch(session: MiraklSession, window: Window, token: str) -> RawPage:
         "start_update_date": reading.iso(window.since),
         "end_update_date": reading.iso(window.until),
     }
-    return session.offset_page("/api/orders", params, token, operation="OR11", rows="orders")
+    return session.offset_page("/api/orders", params, token, operation="OR11", rows="orders", key="order_id")
 
 
 def fetch_some(session: MiraklSession, refs: Sequence[str]) -> RawPage:
     """Up to a hundred orders by their numbers; one call, as OR11 may be asked once a minute only."""
-    return session.offset_page("/api/orders", {"order_ids": ",".join(refs)}, "", operation="OR11", rows="orders")
+    return session.offset_page(
+        "/api/orders", {"order_ids": ",".join(refs)}, "", operation="OR11", rows="orders", key="order_id"
+    )
 
 
 def fetch_one(session: MiraklSession, ref: str) -> RawPage:
