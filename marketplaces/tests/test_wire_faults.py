@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,13 +16,11 @@ from domventas.core.models import Client
 from marketplaces.models import Account, Quarantined
 from marketplaces.sandbox.faults.kinds import KINDS
 from marketplaces.sandbox.server import Sandbox, start
-from marketplaces.sandbox.wire.http import Handler, Request, Response
 from marketplaces.services.accounts import create_account
 from marketplaces.services.sites import sync_sites
 from marketplaces.services.sync import sync
 from marketplaces.tests.test_pull_sandbox import ACCOUNTS
 
-SIZES = ("max", "limit", "maxResultsPerPage")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 CLIENTS = {"amazon-eu": 7001, "amazon-us": 7002, "bunnings-au": 7003}
 #: Where a fault shows best; the others are tried on Bunnings' orders.
@@ -53,21 +50,9 @@ ROWS = {
 }
 
 
-def small_pages(serve: Handler) -> Handler:
-    """A dozen records a page, so that there are pages to go wrong between."""
-
-    def answer(request: Request) -> Response:
-        asked = tuple((key, "12" if key in SIZES and value != "12" else value) for key, value in request.query)
-        return serve(replace(request, query=asked))
-
-    return answer
-
-
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with start(
-        seed=6, orders=150, days=40, skus=30, now=NOW, faults="none", speed=1e6, wrappers=[small_pages]
-    ) as running:
+    with start(seed=6, orders=150, days=40, skus=30, now=NOW, faults="none", speed=1e6) as running:
         yield running
 
 
@@ -131,7 +116,7 @@ def test_what_a_fault_spoils_is_read_again(sandbox: Sandbox, account_of: Any, ki
         assert read(calm, flow, 3)[-1] == "done"
         _calm[code, flow] = stored(calm)
     account = account_of(code, number)
-    steer(sandbox, kinds=[kind], rate=1, most=1, stall=0.05)
+    steer(sandbox, kinds=[kind], rate=1, most=1, stall=0.05, page=12)
     states = read(account, flow, 12)
     struck = steer(sandbox, plan="calm")
     assert struck.get(kind, 0) > 0

@@ -21,6 +21,8 @@ from domventas.ops.converge.processes import CUT, KILL, Worker
 
 #: Tries to kill one worker before it is done; each at half the statements of the one before.
 TRIES: Final = 8
+#: Records a page under fire: each reading of a flow takes several pages, and can be stopped between them.
+PAGE: Final = 8
 #: Lines of what differs that are kept of a seed.
 KEPT: Final = 40
 
@@ -121,7 +123,7 @@ class Lane:
             self._must(place.furnish, "furnish")
             for number, moment in enumerate(MOMENTS):
                 _set_clock(url, moment)
-                steer(url, plan="storm", seed=seed * 10 + number, rate=self.rate, stall=0.02)
+                steer(url, plan="storm", seed=seed * 10 + number, rate=self.rate, stall=0.02, page=PAGE)
                 wanted = self.kills * (number + 1) // len(MOMENTS) - self.kills * number // len(MOMENTS)
                 for _ in range(wanted):
                     self._life(place, moment, database, rng, statements // (wanted + 1), outcome)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
+from dataclasses import replace
 
 from ..wire.http import Handler, Request, Response, Route, json_response, route
 from .kinds import KINDS, Call
@@ -15,6 +16,8 @@ from .shapes import shape_of
 CONTROL = "/__sandbox/"
 #: Parameters that differ each time the same thing is asked for.
 _FLEETING = ("Expires", "Signature")
+#: Parameters that say how many records a page may have.
+_SIZES = ("max", "limit", "maxResultsPerPage", "pageSize")
 
 
 class Injector:
@@ -39,8 +42,9 @@ class Injector:
         def answer(request: Request) -> Response:
             if request.path.startswith(CONTROL):
                 return serve(request)
-            spoiled = self._spoiled(request, serve)
-            return serve(request) if spoiled is None else spoiled
+            fewer = smaller(request, self.plan.page)
+            spoiled = self._spoiled(fewer, serve)
+            return serve(fewer) if spoiled is None else spoiled
 
         return answer
 
@@ -72,12 +76,20 @@ class Injector:
             return {
                 "plan": {
                     "kinds": list(self.plan.kinds), "seed": self.plan.seed, "rate": self.plan.rate,
-                    "most": self.plan.most, "stall": self.plan.stall,
+                    "most": self.plan.most, "stall": self.plan.stall, "page": self.plan.page,
                 },
                 "requests": self.requests,
                 "faults": sum(self.injected.values()),
                 "injected": dict(sorted(self.injected.items())),
             }  # fmt: skip
+
+
+def smaller(request: Request, page: int) -> Request:
+    """The request for pages of at most so many records; 0 leaves it as it is."""
+    if not page:
+        return request
+    asked = tuple((k, str(min(int(v), page)) if k in _SIZES and v.isdigit() else v) for k, v in request.query)
+    return replace(request, query=asked)
 
 
 def identity(request: Request) -> str:

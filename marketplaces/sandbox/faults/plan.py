@@ -37,8 +37,10 @@ class Plan:
     """A seeded plan of faults.
 
     Attributes:
-        rate: share of requests that are spoiled. most: at most so many times running for one and the same request, so
-            that whoever goes on asking gets an answer. stall: longest time an answer is held back [s].
+        rate: share of requests that are spoiled.
+        most: at most so many times running for one and the same request, so that whoever goes on asking gets an answer.
+        stall: longest time an answer is held back [s].
+        page: at most so many records a page, so that there is something to go wrong between two; 0 = as many as asked.
     """
 
     kinds: tuple[str, ...] = ()
@@ -46,12 +48,13 @@ class Plan:
     rate: float = 0.3
     most: int = 3
     stall: float = 0.05
+    page: int = 0
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.kinds if name not in KINDS]:
             raise ValueError(f"unknown kinds of fault {', '.join(unknown)}; there are {', '.join(KINDS)}")
-        if not 0 <= self.rate <= 1 or self.most < 1 or self.stall < 0:
-            raise ValueError("rate must be between 0 and 1, most 1 or more, stall not negative")
+        if not 0 <= self.rate <= 1 or self.most < 1 or self.stall < 0 or self.page < 0:
+            raise ValueError("rate must be between 0 and 1, most 1 or more, stall and page not negative")
 
     def order(self, request: str, attempt: int) -> tuple[str, ...]:
         """The kinds to try on an attempt (counted from 1), the first that fits counts; none = answer truly.
@@ -74,7 +77,7 @@ class Plan:
 
 
 def named(plan: str | Mapping[str, Any], **more: Any) -> Plan:
-    """A plan by name, or spelled out as {kinds | plan, seed, rate, most, stall}; what is given apart wins.
+    """A plan by name, or spelled out as {kinds | plan, seed, rate, most, stall, page}; what is given apart wins.
 
     Raises ValueError for a plan, kind or field nobody knows.
     """
@@ -87,7 +90,7 @@ def named(plan: str | Mapping[str, Any], **more: Any) -> Plan:
     try:
         return Plan(
             kinds=kinds, seed=int(told.pop("seed", 1)), rate=float(told.pop("rate", 0.3)),
-            most=int(told.pop("most", 3)), stall=float(told.pop("stall", 0.05)), **told,
+            most=int(told.pop("most", 3)), stall=float(told.pop("stall", 0.05)), page=int(told.pop("page", 0)), **told,
         )  # fmt: skip
     except TypeError as problem:
         raise ValueError(f"a fault plan has no such field: {problem}") from problem

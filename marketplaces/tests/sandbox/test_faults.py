@@ -102,7 +102,7 @@ def test_a_plan_is_switched_while_the_sandbox_runs_and_the_control_plane_is_neve
     assert faults(faulty, plan="calm").data["plan"]["kinds"] == []
     assert bunnings_of(faulty)("/api/orders").status == 200
     assert call(f"{faulty.url}/__sandbox/faults").data == {
-        "plan": {"kinds": [], "seed": 1, "rate": 0.3, "most": 3, "stall": 0.05},
+        "plan": {"kinds": [], "seed": 1, "rate": 0.3, "most": 3, "stall": 0.05, "page": 0},
         "requests": 1, "faults": 0, "injected": {},
     }  # fmt: skip
 

@@ -38,6 +38,8 @@ class Command(BaseCommand):
         results = "one JSON object per seed; seeds already in it are not run again. Default: a new file"
         parser.add_argument("--results", type=Path, help=results)
         parser.add_argument("--template", help="a database to clone instead of one made for the purpose")
+        cache = "folder of the calm runs' dumps; default: one for the code as it stands"
+        parser.add_argument("--cache", type=Path, help=cache)
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,7 +53,7 @@ class Command(BaseCommand):
         kills = 5 if options["kills"] is None else -(-options["kills"] // len(seeds))
         results = options["results"] or state / f"results-{os.getpid()}.jsonl"
         done = {row["seed"] for row in _rows(results)}
-        cache = state / "calm" / databases.digest("**/*.py", "**/*.csv", "**/*.sql")
+        cache = options["cache"] or state / "calm" / databases.digest("**/*.py", "**/*.csv", "**/*.sql")
         cache.mkdir(parents=True, exist_ok=True)
         lane = Lane(
             template=options["template"] or databases.template(), kills=kills, rate=options["rate"], cache=cache,
