@@ -21,7 +21,9 @@ from domventas.tests.walk import READ_ONLY, admins, label, pages, signed_in, wri
 pytestmark = pytest.mark.db
 WITHIN_ANOTHER_FORM = {"marketplaces.AccountSite", "marketplaces.Credential"}
 """Entered with the account."""
-OWN_BOOKKEEPING = {"core.Dispatch", "finance.ReconcileMark", "marketplaces.StreamDay"}
+OWN_BOOKKEEPING = {
+    "core.ApiReply", "core.Dispatch", "finance.DeviationSum", "finance.ReconcileMark", "marketplaces.StreamDay",
+}  # fmt: skip
 """Where the machine stands; people look at the monitor."""
 
 
