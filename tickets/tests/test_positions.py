@@ -6,9 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 
 from domventas.core.models import Client
+from domventas.core.tenancy import current
+from domventas.core.testing import is_locked
 from marketplaces.models import Account, Stream
 from tickets.models import Finding, StartingPosition
 from tickets.services import workflow
@@ -45,7 +46,7 @@ def test_the_worst_of_a_position_are_the_dearest_not_those_without_an_amount(ben
 
 
 def test_two_runs_of_one_client_do_not_overlap(bench: Bench) -> None:
-    with connection.cursor() as cursor:
-        bench.run(NOW)
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
-        assert cursor.fetchone() == (1,)
+    client = current().one
+    assert not is_locked(f"detect {client}")
+    bench.run(NOW)
+    assert is_locked(f"detect {client}")
