@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any, Protocol
 
 from marketplaces.commands import Push
+from marketplaces.errors import BorderError
 from marketplaces.events import Events
 from marketplaces.records import (
     Drift,
@@ -277,11 +278,16 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What *test connection* found, in words for the person who entered the credentials."""
+    """What *test connection* found, in words for the person who entered the credentials.
+
+    Attributes:
+        cause: the error that ended the test, by which people are told what to do; None when the marketplace let us in.
+    """
 
     ok: bool
     message: str
     sites: tuple[str, ...] = ()
+    cause: BorderError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

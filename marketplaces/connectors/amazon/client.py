@@ -135,7 +135,7 @@ def check(session: AmazonSession) -> Checked:
             if part(row, "participation").get("isParticipating") is True
         }
     except BorderError as error:
-        return Checked(ok=False, message=str(error))
+        return Checked(ok=False, message=str(error), cause=error)
     wanted = {site.external_id: site.code for site in session.door.sites}
     missing = sorted(code for external_id, code in wanted.items() if external_id not in ids)
     sites = tuple(sorted(code for external_id, code in wanted.items() if external_id in ids))

@@ -122,7 +122,7 @@ def check(session: OttoSession) -> Checked:
         body = body_of(session.call("GET", "/v4/orders", operation="orders.list", params={"limit": "1"}))
         reading.rows(body["resources"], "resources")
     except BorderError as error:
-        return Checked(ok=False, message=str(error))
+        return Checked(ok=False, message=str(error), cause=error)
     except KeyError:
         return Checked(ok=False, message="Signed in, but Otto's answer holds no list of orders.")
     site = session.door.sites[0]

@@ -120,7 +120,7 @@ def check(session: MiraklSession) -> Checked:
         body = body_of(session.get("/api/account", {}, operation="A01"))
         shop, currency = reading.text(body, "shop_id"), reading.text(body, "currency_iso_code")
     except BorderError as error:
-        return Checked(ok=False, message=str(error))
+        return Checked(ok=False, message=str(error), cause=error)
     site = session.door.sites[0]
     wanted = session.door.credentials.get("shop_id", "")
     if wanted and wanted != shop:
