@@ -31,6 +31,7 @@ def create_account(
     now: datetime,
     environment: str = Account.Environment.SANDBOX,
     cutover_on: date | None = None,
+    status: str = Account.Status.ACTIVE,
 ) -> Account:
     """Make an account of the acting client with its sites, secrets and streams, and tell the apps above.
 
@@ -38,6 +39,7 @@ def create_account(
         sites: codes of the connector's sites, at least one.
         secrets: values by the names the connector asks for.
         cutover_on: nothing older is read; None = as far back as the marketplace answers.
+        status: `new` = nothing is read before somebody has finished connecting it.
 
     Raises: Refused: no such marketplace or site, or secrets missing or unknown.
     """
@@ -52,6 +54,7 @@ def create_account(
             external_id=external_id,
             environment=environment,
             cutover_on=cutover_on,
+            status=status,
         )
         set_sites(account, sites)
         set_secrets(account, secrets, now=now)
@@ -98,19 +101,26 @@ def set_secrets(account: Account, secrets: Mapping[str, str], *, now: datetime) 
 
     Raises: Refused: one the marketplace asks for is missing, or one it does not know is given.
     """
-    given = {name: value.strip() for name, value in secrets.items() if value and value.strip()}
-    wanted = [field.name for field in connector_of(account).credential_fields]
-    if wrong := sorted(set(wanted) ^ given.keys()):
-        raise Refused(_("These secrets do not fit the marketplace: %(names)s.") % {"names": ", ".join(wrong)})
+    connector = connector_of(account)
+    given = fitting(connector, secrets)
     says: dict[str, Any] = {
         "secrets": given,
         "tokens": {},
-        "fingerprint": _ending(given[wanted[-1]]),
+        "fingerprint": _ending(given[connector.credential_fields[-1].name]),
         "set_by": tenancy.current().actor[:254],
         "set_at": now,
     }
     credential, _made = Credential.objects.update_or_create(account=account, defaults=says)
     return credential
+
+
+def fitting(connector: Connector, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The secrets without blanks around them. Raises: Refused: one is missing, or the marketplace knows none such."""
+    given = {name: value.strip() for name, value in secrets.items() if value and value.strip()}
+    wanted = {field.name for field in connector.credential_fields}
+    if wrong := sorted(wanted ^ given.keys()):
+        raise Refused(_("These secrets do not fit the marketplace: %(names)s.") % {"names": ", ".join(wrong)})
+    return given
 
 
 def test_connection(account: Account, *, now: datetime) -> Checked:
@@ -120,7 +130,7 @@ def test_connection(account: Account, *, now: datetime) -> Checked:
         connector: Connector = connector_of(account)
         checked = connector.check(connector.open(door))
     except BorderError as error:
-        checked = Checked(ok=False, message=str(error))
+        checked = Checked(ok=False, message=str(error), cause=error)
     except NoSuchMarketplace as error:
         checked = Checked(ok=False, message=error.message)
     if checked.ok and account.status == Account.Status.BROKEN:
