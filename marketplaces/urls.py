@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from marketplaces.pages import monitor, pushes, raw, stream
+from marketplaces.pages import connect, connect_account, monitor, pushes, raw, stream
 
 app_name = "marketplaces"
 urlpatterns = [
+    path("system/connect/", connect.connect, name="connect"),
+    path("system/connect/<int:pk>/", connect_account.show, name="connect_account"),
     path("system/monitor/", monitor.show, name="monitor"),
     path("system/monitor/<int:pk>/", stream.steer, name="steer"),
     path("system/monitor/<int:pk>/replay/", stream.ask_replay, name="replay"),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from domventas.core.templatetags.figures import lasting
 from marketplaces.models import OutboxCommand, PushFlow
@@ -133,7 +134,8 @@ def _breaker(host: Host) -> Breaker:
     elif host.gate == "half_open":
         state, look = _("probing"), "warn"
     else:
-        state, look = _("closed, failed %(count)s times") % {"count": host.failures}, "warn"
+        words = ngettext("asked, failed once", "asked, failed %(count)d times in a row", host.failures)
+        state, look = words % {"count": host.failures}, "warn"
     return Breaker(host=host.host, state=state, why=host.why, look=look)
 
 
