@@ -166,6 +166,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
         _("System"),
         [
             (_("Integration monitor"), "marketplaces:monitor", "monitor_heart", "marketplaces.view_stream"),
+            (_("Connect an account"), "marketplaces:connect", "add_link", "marketplaces.add_account"),
             (_("Writing back"), "marketplaces:pushes", "outbox", "marketplaces.view_pushflow"),
             (_("Accounts"), "admin:marketplaces_account_changelist", "key", "marketplaces.view_account"),
             (_("Inlets"), "admin:marketplaces_inlet_changelist", "webhook", "marketplaces.view_inlet"),
