@@ -25,6 +25,7 @@ from finance.services import expected_sql as setup
 from finance.services import reconcile_sql as sql
 from finance.services.expected import expect
 from finance.services.settlement_lines import resolve_awaiting
+from finance.services.settlement_log import materialize_waiting
 from finance.services.statistics import count_if_never_counted
 from orders.models import Order, OrderCharge, OrderLine
 
@@ -66,6 +67,7 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
         since: order lines changed at or after this moment; default where the last run ended.
         now: decides what is due and overdue.
     """
+    materialize_waiting(now=now)
     before = ReconcileMark.objects.only("lines_until").first()
     resolved = resolve_awaiting(since=None if full or before is None else _since(before))
     count_if_never_counted(Order, OrderLine, OrderCharge, SettlementLine)

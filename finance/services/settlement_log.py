@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,9 +15,11 @@ from finance.models import Settlement
 from finance.services import settlement_sql as sql
 from finance.services import settlement_stage as stages
 from finance.services.fee_kinds import KindBook
-from finance.services.settlements import Ingested, book
+from finance.services.settlements import Ingested, SettlementRefused, book
 from marketplaces.models import Account, Stream
 from marketplaces.records import FeeKind
+
+log = logging.getLogger(__name__)
 
 #: How long after a period's end a log may still add lines to it before a missing cent counts as a difference.
 SETTLING: Final = timedelta(days=1)
@@ -43,6 +46,16 @@ def materialize(account: Account, *, refs: Iterable[str] = (), now: datetime) ->
             with stages.from_log(account, settlement.settlement_ref, payouts) as stage:
                 results.append(book(stage, account, settlement, raw_id=settlement.raw_id, now=now))
         return [result for result in results if result.changed]
+
+
+def materialize_waiting(*, now: datetime) -> None:
+    """Book what the acting client's logs have completed since their last page: an empty page may be the last word."""
+    waiting = Settlement.objects.filter(status=Settlement.Status.WAITING).values_list("account", flat=True)
+    for account in Account.objects.filter(pk__in=waiting.distinct()):
+        try:
+            materialize(account, now=now)
+        except SettlementRefused as error:
+            log.warning("%s: %s", account.code, error.message)
 
 
 def _logged(account: Account, refs: list[str]) -> tuple[dict[int, tuple[int, Decimal]], list[str]]:

@@ -16,6 +16,7 @@ from finance.loaders.settlements import settlements
 from finance.loaders.transactions import transactions
 from finance.models import Payout, Settlement, SettlementLine, Transaction
 from finance.selectors.settlements import is_balanced, sums_by_kind
+from finance.services.reconcile import reconcile
 from finance.services.reference import sync_reference
 from finance.services.transactions import load_transactions
 from finance.testing import NOW, account, logged, order, settlement
@@ -86,6 +87,17 @@ def test_a_log_read_past_the_end_shows_what_the_header_says_too_much(bunnings: A
     stored = Settlement.objects.get()
     assert (stored.status, stored.difference) == ("inconsistent", Decimal("2.36"))
     assert is_balanced(stored)
+
+
+def test_a_log_whose_last_page_was_empty_completes_a_cycle_at_the_next_reconciliation(bunnings: Account) -> None:
+    settlements.load(bunnings, [cycle("50.00")], run=RUN)
+    say(bunnings, *SALE)
+    reconcile(now=NOW)
+    assert Settlement.objects.get().status == "waiting"
+    Stream.objects.create(account=bunnings, flow="transactions", complete_until=NOW)  # read on, nothing more was told
+    reconcile(now=NOW)
+    booked = Settlement.objects.get()
+    assert (booked.status, booked.difference) == ("inconsistent", Decimal("2.36"))
 
 
 def test_a_cycle_nothing_was_told_about_goes_on_waiting(bunnings: Account) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from domventas.core.dump import Dump, compare
 from domventas.ops.converge import databases, processes
-from domventas.ops.converge.life import MOMENTS, NOW, WORLD, Place, close_breakers, counted, steer
+from domventas.ops.converge.life import END, MOMENTS, WORLD, Place, close_breakers, counted, steer
 from domventas.ops.converge.processes import CUT, KILL, Worker
 
 #: Tries to kill one worker before it is done; each at half the statements of the one before.
@@ -134,7 +134,8 @@ class Lane:
                 outcome.requests += done["requests"]
             self._must(lambda: place.lose_a_day(rng), "deleting a day")
             close_breakers(place.client)
-            self._must(lambda: place.finish(NOW, into), "calm catch-up")
+            _set_clock(url, END)
+            self._must(lambda: place.finish(END, into), "calm catch-up")
             outcome.faults = dict(sorted(injected.items()))
             dump: Dump = pickle.loads(into.read_bytes())  # noqa: S301  # our own file
             return dump
@@ -169,7 +170,8 @@ def _live_calmly(place: Place, dump: Path, counting: Path) -> None:
         for moment in MOMENTS:
             _set_clock(place.sandbox, moment)
             place.work(moment)
-        place.finish(NOW, dump)
+        _set_clock(place.sandbox, END)
+        place.finish(END, dump)
 
     counting.write_text(str(counted(whole)))
 

@@ -32,6 +32,8 @@ NOW: Final = datetime(2026, 11, 1, tzinfo=UTC)
 #: The present stands here first, then there.
 MOMENTS: Final = (NOW - timedelta(days=5), NOW)
 DAYS: Final = 40
+#: The calm comes an hour later: what was seen last under fire must not be newer than what is seen then.
+END: Final = NOW + timedelta(hours=1)
 #: The smallest world in which every marketplace has orders, settlements and payouts.
 WORLD: Final = {"days": DAYS, "skus": 24, "orders": 120, "speed": 1e6, "now": NOW.isoformat(), "faults": "payment"}
 #: Readings of all flows in one life; under faults one rarely suffices.
