@@ -63,3 +63,22 @@ def test_each_step_holds_in_every_look(eyes: Watched, steps: list[str]) -> None:
             assert not eyes.sways(), f"{path} {look}"
             assert eyes.barriers() == [], f"{path} {look}"
     assert eyes.complaints == []
+
+
+def test_the_monitor_renews_itself_but_not_under_somebodys_hands(eyes: Watched, house: House) -> None:
+    eyes.page.clock.install()
+    eyes.open(f"/c/dom-ventas{house.paths['stream']}")
+    cells = eyes.page.locator("a.cell.paused")
+    assert cells.count() == 1
+    with tenancy.acting_for(house.client, actor="test"):
+        Stream.objects.filter(flow="settlements").update(is_paused=True)
+    eyes.page.locator("#monitor-grid a.cell").first.focus()
+    eyes.page.clock.run_for(31_000)
+    assert cells.count() == 1, "the focus would be lost"
+    eyes.page.locator("#stream input[name=since]").fill("2026-11-01")
+    eyes.page.clock.run_for(31_000)
+    eyes.page.locator("a.cell.paused").nth(1).wait_for()
+    assert cells.count() == 2
+    assert eyes.page.locator("#monitor-rest").count() == 1, "the lower half is replaced, not added"
+    assert eyes.page.input_value("#stream input[name=since]") == "2026-11-01", "what is being entered stays"
+    assert eyes.complaints == []
