@@ -14,7 +14,7 @@ from marketplaces.models.accounts import Account
 class Stream(ClientModel):
     """One flow of one account: its switch, its cursor with the fence, and the time it covers completely."""
 
-    audited = ("is_paused", "replay_since")
+    audited = ("is_paused", "replay_since", "asked_at", "asked_since")
     volatile = True
 
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="streams")
@@ -32,6 +32,8 @@ class Stream(ClientModel):
     last_error_kind = models.CharField(_("kind of error"), max_length=40, blank=True)
     failures = models.PositiveIntegerField(_("failures since the last success"), default=0)
     not_before = models.DateTimeField(_("left alone until"), null=True, blank=True)
+    asked_at = models.DateTimeField(_("a person asked for a reading at"), null=True, blank=True)
+    asked_since = models.DateTimeField(_("a person asked to read again from"), null=True, blank=True)
     replay_since = models.DateTimeField(_("archive asked again from"), null=True, blank=True)
     replay_next = models.DateTimeField(_("archive read again up to"), null=True, blank=True)
 

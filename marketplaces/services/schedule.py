@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from django.db import transaction
+
 from domventas.core.jobs import firing
 from domventas.core.models import TaskRun
 from marketplaces.models import Account, Stream
@@ -67,7 +69,8 @@ def names() -> dict[int, str]:
 
 
 def run_now(stream: Stream, *, now: datetime) -> TaskRun:
-    """Ask for one reading of a stream outside the timetable, also if it was told to wait."""
-    Stream.objects.filter(pk=stream.pk).update(not_before=None)
+    """Ask for one reading of a stream outside the timetable, also if it was told to wait; the audit keeps who asked."""
     row = f"{JOBS[stream.flow]}.{stream.account.channel}"
-    return firing.enqueue(row, account_id=stream.account_id, now=now)
+    with transaction.atomic():
+        Stream.objects.filter(pk=stream.pk).update(not_before=None, asked_at=now)
+        return firing.enqueue(row, account_id=stream.account_id, now=now)

@@ -90,12 +90,13 @@ def sign_in_refused(account: Account, words: str, *, now: datetime) -> None:
 
 
 def reread(stream: Stream, *, since: datetime, now: datetime) -> None:
-    """Let everything from `since` on count as unread, so that the next reading asks for it again.
+    """Let everything from `since` on count as unread, so that the next reading asks for it again; audited.
 
     Raises: Busy: the stream is being read just now.
     """
     with claim(stream, now=now) as held, transaction.atomic(), connection.cursor() as cursor:
         held.uncover(cursor, [(since, max(now, since))])
+        Stream.objects.filter(pk=stream.pk).update(asked_at=now, asked_since=since)
 
 
 def forget(*, now: datetime) -> int:

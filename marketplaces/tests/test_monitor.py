@@ -123,6 +123,16 @@ def test_the_archive_is_read_again_after_asking_and_by_a_job(toy: Toy, account: 
     assert (stream.replay_since, stream.replay_next) == (None, None)
 
 
+def test_who_asked_for_a_reading_or_a_backfill_is_kept(account: Account, admin: Browser) -> None:
+    stream = Stream.objects.get(account=account, flow="orders")
+    for data in ({"step": "run"}, {"step": "reread", "since": "2026-11-01"}):
+        before = AuditEntry.objects.count()
+        admin.post(f"{MONITOR}{stream.pk}/", {**data, "_client": "dom-ventas"})
+        entry = AuditEntry.objects.filter(table="marketplaces_stream", row=stream.pk).order_by("-pk")[0]
+        assert AuditEntry.objects.count() == before + 1 and entry.actor == "admin@example.com"
+    assert "2026-10-31T23:00" in str(entry.after), "the day in the client's zone"
+
+
 def test_a_replay_that_died_goes_on_where_its_last_batch_ended(
     toy: Toy, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
