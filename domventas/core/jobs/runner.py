@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -71,13 +71,17 @@ LOCK = """
 SELECT CASE WHEN pg_try_advisory_lock(hashtextextended(%(key)s, 0))
     THEN pg_try_advisory_lock(hashtextextended('run:' || %(id)s, 0)) ELSE false END
 """
+# The broker may bring the message of a dead run again before the sweeper has looked; the reason is the same.
+DIED: Final = "Its process died (killed, out of memory, machine gone)."
 CLAIM = """
 UPDATE core_taskrun SET state = CASE WHEN starts >= %(most)s THEN 'quarantined' ELSE 'running' END,
     starts = starts + (starts < %(most)s)::int, attempt = attempt + (starts < %(most)s)::int,
     started_at = CASE WHEN starts >= %(most)s THEN started_at ELSE %(now)s END, seen_at = %(now)s,
     ended_at = CASE WHEN starts >= %(most)s THEN %(now)s END,
-    note = CASE WHEN starts >= %(most)s THEN left(%(words)s || note, 500) ELSE note END
-WHERE id = %(id)s AND client_id = %(client)s
+    note = CASE WHEN starts >= %(most)s THEN left(%(words)s || why, 500) ELSE why END
+FROM (SELECT id AS run, CASE WHEN state = 'running' THEN %(died)s ELSE note END AS why FROM core_taskrun
+    WHERE id = %(id)s AND client_id = %(client)s FOR UPDATE) AS last
+WHERE id = last.run AND id = %(id)s AND client_id = %(client)s
     AND (state = 'running' OR state = 'queued' AND (not_before IS NULL OR not_before <= %(now)s))
 RETURNING state, account_id, attempt, slot, progress
 """
@@ -139,7 +143,7 @@ def _claim(job: declare.Job, client_id: int, run_id: int) -> Run | str:
     """Take the lock, then count the start; committed before the body runs."""
     most = settings.JOB_MAX_STARTS
     known: dict[str, Any] = {
-        "id": run_id, "client": client_id, "now": clock(), "most": most,
+        "id": run_id, "client": client_id, "now": clock(), "most": most, "died": DIED,
         "words": f"Begun {most} times without getting further, so it is left alone. Last: ",
     }  # fmt: skip
     with connection.cursor() as cursor:

@@ -18,6 +18,7 @@ from django.utils.timezone import now as clock
 
 from domventas.core.jobs import declare
 from domventas.core.jobs.relay import each_client
+from domventas.core.jobs.runner import DIED
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ HELD: Final = """l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
     AND l.objid::bigint = hashtextextended('run:' || r.id, 0) & 4294967295"""
 TURN: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('sweeper:' || %(client)s, 0))"
 LIMITS: Final = "unnest(%(tasks)s::text[], %(hard)s::int[]) AS job (task, hard)"
-DIED: Final = "Its process died (killed, out of memory, machine gone)."
 TOO_LONG: Final = "Ended by force at its time limit."
 DEAD = f"""
 UPDATE core_taskrun r SET state = 'queued', seen_at = %(now)s, note =
