@@ -84,8 +84,8 @@ FORGED = {
     "no hexadecimals": signature(BODY)[:-1] + "g",
     "only a time": signature(BODY).split(",")[0],
     "another version": signature(BODY).replace("v1=", "v0="),
-    "an old one": signature(BODY, at=datetime.now(UTC) - timedelta(seconds=600)),
-    "one from the future": signature(BODY, at=datetime.now(UTC) + timedelta(seconds=600)),
+    "an old one": signature(BODY, at=datetime.now(UTC) - timedelta(days=2)),
+    "one from the future": signature(BODY, at=datetime.now(UTC) + timedelta(days=2)),
     "a hundred guesses": signature(BODY).split(",")[0] + ",v1=" + ",v1=".join(f"{n:064x}" for n in range(100)),
     "not ASCII": "t=1,v1=é",
 }

@@ -19,7 +19,8 @@ from domventas.core.models import AuditEntry, AuditSeal, Client, Threshold
 from domventas.core.tenancy import acting_for
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True, databases=["default", "ops"])]
+# A transaction under way in any database of the server keeps a seal waiting.
+pytestmark = [pytest.mark.alone, pytest.mark.db, pytest.mark.django_db(transaction=True, databases=["default", "ops"])]
 
 
 @pytest.fixture
