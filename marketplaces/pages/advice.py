@@ -91,9 +91,9 @@ def _about_silence(is_sandbox: bool) -> list[str]:
         return [
             _("The sandbox should answer at %(url)s. Start it with “manage.py sandbox”, or correct SANDBOX_URL.")
             % {"url": settings.SANDBOX_URL},
-            _("Then test again; nothing was stored."),
+            _("Then test again."),
         ]
     return [
         _("Ask whoever runs your network whether this server may reach the marketplace's address named above."),
-        _("If others can reach it, wait a few minutes and test again; nothing was stored."),
+        _("If others can reach it, wait a few minutes and test again."),
     ]
