@@ -326,7 +326,7 @@ class HttpClient:
             rate = float(next((headers[name] for name in _RATES if name in headers), ""))
         except ValueError:
             return
-        if 0 < rate < 1e6:
+        if 0 < rate < 1e9:
             self._limiter.learn(self.account, operation, limit, rate)
 
     def _error(
