@@ -73,19 +73,17 @@ class Place:
         with tenancy.acting_for(self.client, actor="converge"):
             reconcile(now=now)
 
-    def read(self, now: datetime) -> dict[str, str]:
-        """Read all flows; returns what went wrong with those that did not come to their end."""
+    def read(self, now: datetime) -> dict[tuple[str, str], str]:
+        """Read all flows, then again those that did not come to their end; returns what those met last."""
         settings.SANDBOX_URL = self.sandbox
-        problems: dict[str, str] = {}
+        problems: dict[tuple[str, str], str] = {}
         with tenancy.acting_for(self.client, actor="converge"):
+            wanted = [(account, flow) for account in accounts() for flow in flows_of(account)]
             for _ in range(PASSES):
-                done = list(sync(accounts(), now=now, sleep=lambda s: time.sleep(min(s, LONGEST_SLEEP))))
-                problems = {
-                    f"{x.pulled.account} {x.pulled.flow}": f"{x.pulled.state}: {x.pulled.error}"
-                    for x in done
-                    if x.pulled.state != "done"
-                }
-                if not problems:
+                done = [x.pulled for account, flow in wanted for x in sync([account], now=now, flow=flow, sleep=_doze)]
+                problems = {(x.account, x.flow): f"{x.state}: {x.error}" for x in done if x.state != "done"}
+                wanted = [(account, flow) for account, flow in wanted if (account.code, flow) in problems]
+                if not wanted:
                     break
         return problems
 
@@ -111,6 +109,10 @@ class Place:
                 day = rng.choice(days)
                 _delete(rows.filter(lost_day=day))
                 print(f"deleted the {flow} of {day} of {account}")  # noqa: T201  # into the log
+
+
+def _doze(seconds: float) -> None:
+    time.sleep(min(seconds, LONGEST_SLEEP))
 
 
 def _delete(rows: models.QuerySet[Any]) -> None:
