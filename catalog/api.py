@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from catalog.models import Listing, Sku, UnmappedItem
 from catalog.services import mapping
 from domventas.core.api.views import AmountField, Facts, Input
+from domventas.core.errors import DomventasError
 
 
 class SkuSerializer(serializers.ModelSerializer[Sku]):
@@ -93,7 +94,7 @@ class UnmappedSerializer(serializers.ModelSerializer[UnmappedItem]):
 class MapSerializer(Input):
     """Which SKU the offer is."""
 
-    sku = serializers.SlugRelatedField(slug_field="code", queryset=Sku.objects.all())
+    sku = serializers.CharField(max_length=80)
 
 
 class MappedSerializer(serializers.Serializer[Any]):
@@ -116,7 +117,10 @@ class UnmappedViews(Facts):
         """Say which SKU the offer is; held orders are released."""
         item, given = self.fresh(request), MapSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        settled = mapping.map_item(item, sku=given.validated_data["sku"], actor=str(request.user), now=clock())
+        sku = Sku.objects.filter(code=given.validated_data["sku"]).first()
+        if sku is None:
+            raise DomventasError(f"There is no SKU {given.validated_data['sku']}.")
+        settled = mapping.map_item(item, sku=sku, actor=str(request.user), now=clock())
         return Response({"settled": settled})
 
     @extend_schema(request=None, responses=UnmappedSerializer)
