@@ -82,7 +82,8 @@ BEGIN
     RAISE EXCEPTION '% is not a walled table partitioned by month', parent;
   END IF;
   PERFORM pg_advisory_xact_lock(hashtextextended(child, 0));
-  IF to_regclass(format('public.%I', child)) IS NOT NULL THEN
+  -- Not to_regclass again: it remembers that there was none, and waiting for this lock tells it of nothing new.
+  IF EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = child) THEN
     RETURN false;
   END IF;
   EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);

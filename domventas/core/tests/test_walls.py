@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -166,6 +168,26 @@ def test_partitions_are_made_once_and_only_for_walled_tables(db: None) -> None:
         rows("SELECT core_drop_partition('core_auditentry', '2031-01-01')")
     with acting_for(1), pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
         rows("SELECT * FROM core_auditentry_y2031m01")
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "ops"])
+def test_two_workers_may_need_the_same_new_month_at_once() -> None:
+    month = date(2031, 5, 1)
+
+    def second() -> int:
+        try:
+            return partitions.ensure(AuditEntry, [month])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            assert partitions.ensure(AuditEntry, [month]) == 1
+            waiting = other.submit(second)
+            while not waiting.done() and not rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                time.sleep(0.01)
+        assert waiting.result(timeout=10) == 0
+    assert partitions.drop(AuditEntry, month)
 
 
 def test_statistics_may_be_refreshed_by_the_application(db: None) -> None:
