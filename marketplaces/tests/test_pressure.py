@@ -92,6 +92,7 @@ def house(
             )  # fmt: skip
         _forget_budgets()
         running.state.buckets.count_anew()
+        running.state.buckets.fill()
         running.state.tokens.clear()
         yield {account.code: account for account in accounts()}
     outage.path = ""

@@ -73,6 +73,11 @@ class Buckets:
         with self._lock:
             self.counts = Counts()
 
+    def fill(self) -> None:
+        """All buckets are full, as those of accounts that nobody has ever called."""
+        with self._lock:
+            self._levels.clear()
+
     def view(self) -> dict[str, dict[str, object]]:
         """The counts by account: per operation `calls` let through, calls `over` the limit and `seconds` between."""
         with self._lock:
