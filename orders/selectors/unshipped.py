@@ -26,7 +26,7 @@ FROM orders_order AS o
 JOIN marketplaces_account AS a ON a.client_id = %(client)s AND a.id = o.account_id
 JOIN marketplaces_site AS s ON s.id = o.site_id
 WHERE o.client_id = %(client)s AND o.fulfillment = 'seller' AND o.status IN ('to_accept', 'to_ship', 'part_shipped')
-  AND (o.ship_by < %(until)s OR o.status = 'to_accept')
+  AND (o.ship_by < %(until)s OR o.status = 'to_accept' OR o.id = ANY(%(also)s))
 ORDER BY o.ship_by NULLS LAST, o.id
 """
 SHIPPED: Final = """
@@ -90,11 +90,15 @@ class Wave:
     odds: Odds
 
 
-def waiting(*, until: datetime) -> list[Waiting]:
-    """Orders of ours with a ship-by before `until`, and all that wait to be accepted; the most urgent first."""
+def waiting(*, until: datetime, also: Iterable[int] = ()) -> list[Waiting]:
+    """Orders of ours with a ship-by before `until`, all that wait to be accepted, and those named by their ids.
+
+    The most urgent come first.
+    """
     names = Waiting.__slots__
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, {"client": tenancy.current().one, "until": until})
+        known: dict[str, Any] = {"client": tenancy.current().one, "until": until, "also": list(also)}
+        cursor.execute(WAITING, known)
         return [Waiting(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import time, timedelta
 from decimal import Decimal
 from typing import Final
@@ -11,19 +11,36 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from domventas.core.calendars import Calendar
+from marketplaces.models import OutboxCommand
 from orders.selectors import unshipped
+from orders.selectors.confirmations import Confirmed, Told, confirmations
 from orders.selectors.unshipped import Odds, Waiting, Wave
 from tickets.detector import Category, Detector, Look, Seen
 
 NOTHING: Final = Decimal(0)
 #: A late order costs the account's standing, whatever it is worth: that is why waves have a severity of their own.
 SEVERITY: Final = {Odds.FINE: "", Odds.SLOW: "S2", Odds.LOST: "S1"}
+#: A parcel nobody there knows of is an order not shipped: the nearer its ship-by, the graver.
+SOON: Final = timedelta(hours=4)
+WITHIN_A_DAY: Final = timedelta(hours=24)
+State = OutboxCommand.State
+#: Where it is put right: on the order's page, or among its parcels.
+WHERE: Final[dict[str, Callable[[Waiting], dict[str, object]]]] = {
+    "order": lambda row: {"where": "order", "where_row": row.order_id},
+    "parcels": lambda row: {"where": "parcels", "where_only": {"q": row.ref}},
+}
 
 
 def find(look: Look) -> Iterator[Seen]:
-    """Each waiting order once: in its wave, or by itself when it is held, late, or not accepted in time."""
+    """Each waiting order once: in its wave, or by itself when it is held, late, not accepted in time, or when we have
+    confirmed it and its marketplace does not take that.
+
+    What is packed and told is in no wave: nobody has to do anything for it any more.
+    """
     until = look.now + timedelta(hours=float(look.limits["horizon_hours"]))
-    rows = unshipped.waiting(until=until)
+    told = confirmations()
+    stuck = _stuck(told, look)
+    rows = unshipped.waiting(until=until, also=stuck)
     opens, closes = (time(min(int(look.limits[name]), 23)) for name in ("opens", "closes"))
     calendars = unshipped.calendars(((row.zone, row.country) for row in rows), opens=opens, closes=closes)
     flowing: list[Waiting] = []
@@ -31,16 +48,63 @@ def find(look: Look) -> Iterator[Seen]:
         calendar = calendars[row.zone, row.country]
         if row.status == "to_accept":
             yield from _accept(row, calendar, look)
+        elif row.order_id in stuck:
+            yield _unconfirmed(row, stuck[row.order_id], look)
         elif row.ship_by is None:
             continue  # nobody promised anything yet
         elif row.ship_by < look.now:
             yield _late(row, calendar, look)
         elif row.hold:
             yield _held(row, calendar, look)
-        else:
+        elif row.order_id not in told or told[row.order_id].left:
             flowing.append(row)
     for wave in unshipped.waves(flowing, calendars, now=look.now):
         yield from _wave(wave)
+
+
+def _stuck(told: Mapping[int, Confirmed], look: Look) -> dict[int, Told]:
+    """By order: the parcel that was refused, given up, or has been on its way for too long."""
+    before = look.now - timedelta(minutes=float(look.limits["confirm_minutes"]))
+    found = {pk: confirmed.stuck(before=before) for pk, confirmed in told.items()}
+    return {pk: parcel for pk, parcel in found.items() if parcel is not None}
+
+
+def _unconfirmed(row: Waiting, parcel: Told, look: Look) -> Seen:
+    """Shipped by us, not shipped for the marketplace: told with its own words.
+
+    What was never sent has one cause for all orders of the account, which is a technical issue; once it makes an
+    order late, the order is told as well.
+    """
+    cause, action = _unconfirmed_words(parcel)
+    left = row.ship_by - look.now if row.ship_by else WITHIN_A_DAY
+    is_late = left < timedelta(0)
+    never_sent = parcel.state == State.WAITING and not parcel.attempts
+    return _seen(
+        row, "confirmation", _("Not confirmed: %(order)s") % {"order": row.ref}, cause, action,
+        severity="S1" if left < SOON else "S2" if left < WITHIN_A_DAY else "S3",
+        suppressed_by="technical_issue" if never_sent and not is_late else "",
+        facts={"parcel": parcel.number, "confirmation": parcel.state}, where="parcels",
+    )  # fmt: skip
+
+
+def _unconfirmed_words(parcel: Told) -> tuple[str, str]:
+    told = {"number": parcel.number, "words": parcel.message}
+    match parcel.state:
+        case State.REFUSED:
+            return _("The marketplace refused parcel %(number)d: %(words)s") % told, _(
+                "Mend what it names and confirm the parcel anew on the order's page; if it is wrong, send it again."
+            )
+        case State.GIVEN_UP:
+            return _("Telling of parcel %(number)d was given up: %(words)s") % told, _(
+                "Look at the order on the marketplace's own site; if it is not shipped there, send it again."
+            )
+        case State.WAITING:
+            return _("Parcel %(number)d waits to be told. %(words)s") % told, _(
+                "See on Writing back why nothing leaves; it goes out by itself afterwards."
+            )
+    return _("Nobody knows yet whether parcel %(number)d was taken: %(words)s") % told, _(
+        "It is looked up by itself; where it is urgent, look at the order on the marketplace's own site."
+    )
 
 
 def _wave(wave: Wave) -> Iterator[Seen]:
@@ -118,14 +182,14 @@ def _accept(row: Waiting, calendar: Calendar, look: Look) -> Iterator[Seen]:
 def _seen(
     row: Waiting, check: str, title: str, cause: str, action: str, *, key: str = "", ticket_title: str = "",
     impact_day: Decimal | None = None, severity: str = "", suppressed_by: str = "",
-    facts: dict[str, object] | None = None,
+    facts: dict[str, object] | None = None, where: str = "order",
 ) -> Seen:  # fmt: skip
     return Seen(
         check=check, fingerprint=f"{row.account}:{row.ref}", ticket_key=key or f"{check}:{row.account}:{row.ref}",
         title=title, ticket_title=ticket_title or title, cause=cause, action=action, account_id=row.account_id,
         channel=row.channel, amount=row.value, currency=row.currency if row.value is not None else "",
         impact_day=impact_day, severity=severity, deadline_at=row.ship_by, happened_at=row.ordered_at,
-        suppressed_by=suppressed_by, refs={"order": row.ref, "order_id": row.order_id},
+        suppressed_by=suppressed_by, refs={"order": row.ref, "order_id": row.order_id, **WHERE[where](row)},
         facts={"site": row.site, "status": row.status, **(facts or {})},
     )  # fmt: skip
 
@@ -138,7 +202,7 @@ unshipped_order = Detector(
     inputs=("orders",),
     limits={
         "horizon_hours": Decimal(48), "held_hours": Decimal(10), "accept_hours": Decimal(10), "opens": Decimal(8),
-        "closes": Decimal(18),
+        "closes": Decimal(18), "confirm_minutes": Decimal(30),
     },
     find=find,
     close_after=1,

@@ -21,6 +21,7 @@ from domventas.core.models import Client, User
 from domventas.core.pages import page
 from domventas.core.tenancy import current
 from tickets.models import Ticket
+from tickets.pages.places import place_of
 from tickets.registry import DETECTORS
 from tickets.selectors import tickets
 from tickets.services import workflow
@@ -46,6 +47,8 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
     ticket = get_object_or_404(Ticket.objects.select_related("account", "assignee", "group"), number=number)
     findings = Paginator(tickets.findings_of(ticket), PER_PAGE).get_page(request.GET.get("page"))
     detector = DETECTORS.get(ticket.type)
+    for finding in findings:
+        finding.place = place_of(finding.refs)  # type: ignore[attr-defined]  # for this page only
     context = {
         "title": ticket.title,
         "ticket": ticket,
