@@ -97,6 +97,7 @@ class Push:
         partial: part of an order can be told by itself; else one command holds every open piece of the order.
         needs: what the marketplace insists on beyond order, lines and carrier: names of `ShipmentCommand` fields.
         cadence: cron expression [UTC] of the look after what is left to send.
+        promise: so long after it was put a command should be settled at the latest; later is trouble.
     """
 
     send: Callable[[Any, Any], Sent]
@@ -106,6 +107,7 @@ class Push:
     partial: bool = True
     needs: frozenset[str] = field(default_factory=frozenset)
     cadence: str = "*/5 * * * *"
+    promise: timedelta = timedelta(minutes=30)
 
 
 def packed(command: ShipmentCommand) -> dict[str, Any]:

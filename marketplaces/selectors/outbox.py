@@ -17,6 +17,8 @@ State = OutboxCommand.State
 
 #: What comes due later than this is left to the timetable.
 SOON: Final = timedelta(minutes=4)
+#: Who is said to have switched a flow that stopped without anybody asking for it.
+BY_ITSELF: Final = "outbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

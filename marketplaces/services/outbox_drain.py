@@ -130,7 +130,9 @@ def _may_send(sender: _Sender, now: datetime) -> bool:
         count = waiting.count()
         if count > flow.most_at_once:
             why = _("%(count)d commands at once are more than usual: look at them, then go live again.")
-            push_flows.set_mode(flow, PushFlow.Mode.STOPPED, actor="outbox", now=now, why=str(why) % {"count": count})
+            push_flows.set_mode(
+                flow, PushFlow.Mode.STOPPED, actor=outbox.BY_ITSELF, now=now, why=str(why) % {"count": count}
+            )
             return False
     return mode == PushFlow.Mode.LIVE
 
@@ -207,7 +209,7 @@ class _Sender:
     def _stop_flow(self, words: str) -> NoReturn:
         now = self.clock()
         flow = push_flows.flow_of(self.account, self.verb, now=now)
-        push_flows.set_mode(flow, PushFlow.Mode.STOPPED, actor="outbox", now=now, why=words)
+        push_flows.set_mode(flow, PushFlow.Mode.STOPPED, actor=outbox.BY_ITSELF, now=now, why=words)
         raise _Stop(None, words)
 
     def _refused(self, held: Held, message: str) -> None:

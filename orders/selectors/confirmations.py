@@ -12,6 +12,7 @@ from django.db import connection
 
 from domventas.core import tenancy
 from marketplaces.models import OutboxCommand
+from marketplaces.selectors.trouble import Place
 from orders.selectors.shipments import VERB
 
 State = OutboxCommand.State
@@ -38,6 +39,19 @@ LEFT JOIN (SELECT line_id, sum(quantity) AS pieces FROM orders_shipmentline
 WHERE l.client_id = %(client)s AND l.order_id = ANY(%(orders)s) AND l.status IN ('to_ship', 'part_shipped')
 GROUP BY 1
 """
+GIVEN_UP: Final = """
+SELECT a.id, a.name, a.channel, count(*), max(c.message)
+FROM orders_order AS o
+JOIN marketplaces_account AS a ON a.client_id = %(client)s AND a.id = o.account_id
+JOIN orders_shipment AS s ON s.client_id = %(client)s AND s.order_id = o.id
+CROSS JOIN LATERAL (
+    SELECT state, message FROM marketplaces_outboxcommand AS n
+    WHERE n.client_id = %(client)s AND n.account_id = o.account_id AND n.verb = %(verb)s AND n.key = s.id::text
+    ORDER BY n.id DESC LIMIT 1) AS c
+WHERE o.client_id = %(client)s AND o.fulfillment = 'seller' AND o.status IN ('to_accept', 'to_ship', 'part_shipped')
+  AND a.status = 'active' AND c.state = 'given_up'
+GROUP BY a.id, a.name, a.channel, a.code ORDER BY a.code
+"""
 #: States a parcel can be stuck in, the gravest first: nothing of the first two changes by itself.
 _STUCK: Final = (State.REFUSED, State.GIVEN_UP, State.UNKNOWN, State.IN_FLIGHT, State.WAITING)
 
@@ -52,6 +66,15 @@ class Told:
     message: str
     attempts: int
     put_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """Parcels of one account nobody tells of any more; `message` is what was said about one of them."""
+
+    place: Place
+    count: int
+    message: str
 
 
 @dataclass(slots=True)
@@ -95,3 +118,13 @@ def confirmations() -> Mapping[int, Confirmed]:
             for order_id, left in cursor.fetchall():
                 found[order_id].left = int(left)
     return dict(found)
+
+
+def given_up() -> list[GivenUp]:
+    """Accounts with parcels that were given up while their orders are not shipped at the marketplace; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(GIVEN_UP, {"client": tenancy.current().one, "verb": VERB})
+        return [
+            GivenUp(place=Place(account_id=pk, account=name, channel=channel, flow=VERB), count=count, message=message)
+            for pk, name, channel, count, message in cursor.fetchall()
+        ]

@@ -40,7 +40,7 @@ class House:
     parcels: Parcels
     clock: Clock = field(default_factory=Clock)
 
-    def placed(self, number: int = 1, *, hours: float = 5, **values: Any) -> Order:
+    def placed(self, number: int | str = 1, *, hours: float = 5, **values: Any) -> Order:
         """An order of one kettle that has to ship within so many hours."""
         due = values.pop("ship_by", self.clock() + timedelta(hours=hours))
         row = order(number, site="toy.example", ordered_at=START - timedelta(days=1),
