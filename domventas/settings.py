@@ -162,6 +162,8 @@ EVENT_QUEUE = {
 }  # fmt: skip
 
 # ── jobs ──────────────────────────────────────────────────────────────────────────────────────────
+# rows kept longer than their model says: "core.AuditEntry=4018,…" (days); shorter is not taken
+KEPT_DAYS = dict(item.split("=") for item in env_list("KEPT_DAYS"))
 JOB_MAX_STARTS = 3  # starts without progress or end before a run is quarantined
 JOB_SWEEP_EVERY = env_number("JOB_SWEEP_EVERY", 5)
 JOB_RESEND_AFTER = env_number("JOB_RESEND_AFTER", 60)

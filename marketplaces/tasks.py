@@ -14,7 +14,7 @@ from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
 from marketplaces.registry import connectors
 from marketplaces.selectors import events
-from marketplaces.services import event_drain, gaps, inbox, quarantine, queues, raw, replay, schedule, streams
+from marketplaces.services import event_drain, gaps, inbox, quarantine, queues, raw, replay, schedule
 from marketplaces.services.claims import Busy
 from marketplaces.services.outbox_drain import drain
 from marketplaces.services.pull import pull_stream
@@ -141,9 +141,8 @@ def scan_gaps(run: Run) -> None:
 
 @scheduled("platform.retention", "30 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26))
 def remove_personal_data(run: Run) -> None:
-    """Raw documents lose their personal data when its time is over; old logs go."""
+    """Raw documents, records in quarantine and events lose their personal data when its time is over."""
     now = clock()
-    streams.forget(now=now)
     quarantine.purge(now=now)
     inbox.purge(now=now)
     while raw.purge(now=now):

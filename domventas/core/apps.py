@@ -22,6 +22,7 @@ class CoreConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from domventas.core import checks, panels, tenancy, walls
+        from domventas.core.audit import retire
         from domventas.core.jobs import checks as job_checks
         from domventas.core.signin import session
 
@@ -31,4 +32,5 @@ class CoreConfig(AppConfig):
         task_postrun.connect(tenancy.sync_all, dispatch_uid="tenancy", weak=False)
         post_migrate.connect(walls.after_migrate, sender=self, dispatch_uid="walls")
         user_logged_in.connect(session.begin, dispatch_uid="signin")
+        retire.connect()
         panels.load()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from domventas.core.models import ClientModel
 
@@ -30,8 +30,13 @@ def ensure(model: type[ClientModel], days: Iterable[date]) -> int:
 
 
 def drop(model: type[ClientModel], month: date) -> bool:
-    """Drop one month for all clients (retention), as ops; False if there was none."""
-    with connections["ops"].cursor() as cursor:
+    """Drop one month for all clients (retention), as ops; False if there was none.
+
+    Needs the table for itself for a moment: behind a long reader it gives up after three seconds, as whoever comes
+    after it would wait too. Raises: OperationalError: that is so; another try may do.
+    """
+    with transaction.atomic(using="ops"), connections["ops"].cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '3s'")
         cursor.execute("SELECT core_drop_partition(%s, %s)", [model._meta.db_table, month])
         return bool(cursor.fetchone()[0])
 

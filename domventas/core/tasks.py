@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from django.utils.timezone import now as clock
 
-from domventas.core.api import once
+from domventas.core import retention, tenancy
 from domventas.core.audit import seals
-from domventas.core.jobs import Run, scheduled
+from domventas.core.jobs import Run, Scope, scheduled
+from domventas.core.models import Client
 
 
 @scheduled("platform.audit.seal", "* * * * *", queue="reports", soft=50, freshness=timedelta(minutes=15))
@@ -17,7 +18,29 @@ def seal_audit(run: Run) -> None:
     seals.seal(now=clock())
 
 
-@scheduled("platform.retention.api", "50 3 * * *", queue="bulk", soft=600, freshness=timedelta(hours=26))
-def forget_replies(run: Run) -> None:
-    """Answers kept for idempotency keys go after two days."""
-    once.forget(now=clock())
+def _first_client(suffix: str) -> list[int]:
+    """One run for the whole house: it is the oldest client's."""
+    oldest = Client.objects.filter(active=True).order_by("pk").values_list("pk", flat=True).first()
+    return [0] if tenancy.current().one == oldest else []
+
+
+PER_HOUSE = Scope(name="house", members=_first_client)
+
+
+@scheduled("platform.retention.rows", "50 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26))
+def forget_rows(run: Run) -> None:
+    """Rows that are over their time go: runs, logs, settled commands, ended events (docs/retention.md)."""
+    done = retention.forget(now=clock(), step=run.step)
+    with run.step(progress=done):
+        pass
+
+
+@scheduled(
+    "platform.retention.months", "20 4 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26), scope=PER_HOUSE
+)
+def drop_months(run: Run) -> None:
+    """Whole months of the audit and of raw documents go, slots long past and sign-ins that have ended."""
+    done = retention.forget_shared(now=clock(), step=run.step)
+    gone = retention.drop_months(now=clock())
+    with run.step(progress={**done, "months": gone}):
+        pass

@@ -8,6 +8,7 @@ from typing import Final
 
 from django.conf import settings
 
+from domventas.core import retention
 from domventas.core.jobs import declare
 from marketplaces.registry import connectors
 from marketplaces.services.retries import MEANS, OWN_FAULT, RULES, Then
@@ -79,11 +80,34 @@ def retries() -> str:
     return HEAD + head + "\n".join(rows) + "\n\n" + "\n".join(kinds) + "\n"
 
 
+def kept_rows() -> str:
+    """How long the rows of every table are kept that do not stay for good."""
+    rows = []
+    for model in sorted([*retention.governed(), *retention.partitioned()], key=lambda model: model._meta.label):
+        kept = retention.kept_of(model)
+        assert kept is not None  # noqa: S101 - only such tables are listed
+        since = kept.since.rpartition("__")[2].replace("_", " ")
+        how = "whole months" if getattr(model, "partition_by", "") else "rows, nightly"
+        if kept.but_newest_per:
+            how += f"; the newest of each {' and '.join(kept.but_newest_per)} stays"
+        rows.append(f"| `{model._meta.label}` | {kept.days} days after *{since}* | {how} | {kept.why} |")
+    head = (
+        "# How long rows are kept\n\n"
+        "Declared beside each model (`kept_for`), carried out by `domventas/core/retention.py` every night. A table\n"
+        "that is not named here keeps its rows for good: orders, money, tickets, proofs.\n"
+        "`KEPT_DAYS=core.AuditEntry=4018` in the environment keeps longer, never shorter.\n"
+        "Personal data goes much sooner: docs/runbooks/keys-audit-buyers.md.\n\n"
+        "| table | kept | how | why |\n|---|---|---|---|\n"
+    )
+    return HEAD + head + "\n".join(rows) + "\n"
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/timetable.md": timetable,
     "docs/ticket-types.md": ticket_types,
     "docs/marketplaces.md": marketplaces,
     "docs/retries.md": retries,
+    "docs/retention.md": kept_rows,
 }
 
 

@@ -16,8 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now as clock
 
 from domventas.api import router
-from domventas.core import tenancy
-from domventas.core.api import once, pace, scopes, tokens
+from domventas.core import retention, tenancy
+from domventas.core.api import pace, scopes, tokens
 from domventas.core.errors import Refused
 from domventas.core.models import ApiReply, ApiToken, Client
 from domventas.core.roles import Role
@@ -235,8 +235,10 @@ def test_keys_are_a_clients_and_tokens_own_and_go_after_two_days(client_dv: Clie
         body = {"how": "fixed", "reason": "paid"}
         assert asks(client)(path, body, **{"Idempotency-Key": "k1"}).status_code == 200
     with tenancy.acting_for(client_dv):
-        assert once.forget(now=clock() + timedelta(hours=47)) == 0
-        assert once.forget(now=clock() + timedelta(hours=49)) == 1
+        assert retention.forget(now=clock() + timedelta(hours=47))["core.ApiReply"] == 0
+        assert retention.forget(now=clock() + timedelta(hours=49))["core.ApiReply"] == 1
+    with tenancy.acting_for(client2):
+        assert ApiReply.objects.count() == 1, "another client's rows go in its own run"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, EncryptedBytesField, EncryptedJSONField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, Kept
 from marketplaces.models.accounts import Account
 
 
@@ -56,6 +56,11 @@ class InboundEvent(ClientModel):
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
         IGNORED = "ignored", _("of no use to us")
+
+    kept_for = Kept(
+        days=90, since="ended_at", only=~models.Q(state=State.WAITING),
+        why="longer than any sender repeats an event, so a repetition is still known",
+    )  # fmt: skip
 
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="+")
     source = models.CharField(_("came by"), max_length=10, choices=Inlet.Kind)

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, EncryptedJSONField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, Kept
 from marketplaces.models.accounts import Account
 
 
@@ -88,6 +88,8 @@ class OutboxCommand(ClientModel):
         REFUSED = "refused", _("refused")
         GIVEN_UP = "given_up", _("given up")
 
+    kept_for = Kept(days=400, since="settled_at", why="as long as the audit: what we told, and what was answered")
+
     OPEN: ClassVar[tuple[str, ...]] = (State.WAITING, State.IN_FLIGHT, State.UNKNOWN)
 
     account = ClientForeignKey(Account, on_delete=models.PROTECT, related_name="outbox")
@@ -147,6 +149,8 @@ class OutboxAttempt(ClientModel):
     class Kind(models.TextChoices):
         SEND = "send", _("sent")
         LOOK = "look", _("looked up")
+
+    kept_for = Kept(days=400, since="command__settled_at", why="goes with its command")
 
     command = ClientForeignKey(OutboxCommand, on_delete=models.CASCADE, related_name="log")
     fence = models.PositiveBigIntegerField(_("fence"))

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, EncryptedBytesField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, Kept
 from marketplaces.models.accounts import Account
 
 
@@ -19,6 +19,7 @@ class RawDocument(ClientModel):
 
     volatile = True
     partition_by = "fetched_on"
+    kept_for = Kept(days=4018, since="fetched_on", why="records behind the books: ten years from the end of their year")
 
     account_id = models.BigIntegerField(_("account"))
     flow = models.CharField(_("flow"), max_length=40)
@@ -64,6 +65,8 @@ class Quarantined(ClientModel):
 
     volatile = True
 
+    kept_for = Kept(days=180, since="resolved_at", why="mended long ago; what is not waits for people")
+
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="+")
     flow = models.CharField(_("flow"), max_length=40)
     raw_id = models.BigIntegerField(_("raw document"), null=True, blank=True)
@@ -94,6 +97,7 @@ class SchemaDrift(ClientModel):
     """A field, value or type the provider's description does not name: stored, counted, shown; the sync goes on."""
 
     volatile = True
+    kept_for = Kept(days=400, since="last_seen_at", why="not seen for a year, so it is no news any more")
 
     account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="+")
     flow = models.CharField(_("flow"), max_length=40)

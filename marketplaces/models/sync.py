@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, MultiRangeField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, Kept
 from marketplaces.models.accounts import Account
 
 
@@ -79,6 +79,8 @@ class SyncWindow(ClientModel):
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
 
+    kept_for = Kept(days=90, since="started_at", why="how readings went; what was covered stands on the stream")
+
     stream = ClientForeignKey(Stream, on_delete=models.CASCADE, related_name="windows")
     window = DateTimeRangeField(_("window"))
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.RUNNING)
@@ -113,6 +115,10 @@ class ReportJob(ClientModel):
         EMPTY = "empty", _("no data")
         FAILED = "failed", _("failed")
         EXPIRED = "expired", _("expired")
+
+    kept_for = Kept(
+        days=180, since="ended_at", why="longer than marketplaces list one, or it would be taken for a new one"
+    )
 
     stream = ClientForeignKey(Stream, on_delete=models.CASCADE, related_name="report_jobs")
     report_ref = models.CharField(_("report id"), max_length=200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -22,7 +22,6 @@ from marketplaces.services.raw import PERSONAL_DATA_KEPT, mentions
 #: The kind of a message that is the marketplace's but that we cannot read.
 UNREADABLE: Final = "unreadable"
 #: How long ended events are known, so that a repetition is recognized.
-KEPT: Final = timedelta(days=90)
 #: The job that works on an account's events, before its marketplace's name.
 DRAIN: Final = "events.drain"
 
@@ -107,8 +106,7 @@ def replay(events: Iterable[InboundEvent], *, now: datetime) -> int:
 
 
 def purge(*, now: datetime) -> int:
-    """Remove the bytes whose day has come, and forget what ended long ago; returns how many bodies went."""
-    InboundEvent.objects.exclude(state=State.WAITING).filter(ended_at__lt=now - KEPT).delete()
+    """Remove the bytes whose day has come; returns how many. The events themselves go by `core.retention`."""
     return InboundEvent.objects.filter(body__isnull=False, purge_at__lte=now).update(body=None)
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from django.db import connection, transaction
 
 from domventas.core.errors import DomventasError
 from marketplaces.errors import BorderError
-from marketplaces.models import Account, Credential, ReportJob, Stream, SyncWindow
+from marketplaces.models import Account, Credential, Stream
 from marketplaces.registry import connectors
 from marketplaces.services import retries
 from marketplaces.services.claims import Claim, claim
-
-#: How long the log of windows is kept.
-LOG_KEPT: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +94,6 @@ def reread(stream: Stream, *, since: datetime, now: datetime) -> None:
     with claim(stream, now=now) as held, transaction.atomic(), connection.cursor() as cursor:
         held.uncover(cursor, [(since, max(now, since))])
         Stream.objects.filter(pk=stream.pk).update(asked_at=now, asked_since=since)
-
-
-def forget(*, now: datetime) -> int:
-    """Drop the log of windows and reports that nobody asks about any more; returns how many rows.
-
-    Reports are remembered longer than marketplaces list them, or they would be taken for new ones.
-    """
-    old_windows = SyncWindow.objects.filter(started_at__lt=now - LOG_KEPT)
-    old_reports = ReportJob.objects.filter(ended_at__lt=now - 2 * LOG_KEPT)
-    return old_windows.delete()[0] + old_reports.delete()[0]
 
 
 def in_words(error: Exception) -> str:

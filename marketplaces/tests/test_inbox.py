@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now as clock
 
-from domventas.core import tenancy
+from domventas.core import retention, tenancy
 from domventas.core.models import Client, Dispatch, Route, TaskRun
 from domventas.core.traces import Wanted
 from marketplaces.models import Account, InboundEvent, Inlet
@@ -224,7 +224,9 @@ def test_bodies_go_when_their_time_is_over_and_the_event_stays(inlet: Inlet):
     event = InboundEvent.objects.get()
     assert (event.body, event.ref, inbox.body_of(event)) == (None, "T-001", b"")
     InboundEvent.objects.update(state="done", ended_at=clock())
-    inbox.purge(now=clock() + timedelta(days=91))
+    retention.forget(now=clock() + timedelta(days=89))
+    assert stored() == 1
+    retention.forget(now=clock() + timedelta(days=91))
     assert stored() == 0
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
+from domventas.core import retention
 from domventas.core.dump import canonical_dump, differences
 from domventas.core.jobs.runner import Superseded
 from domventas.core.models import Client
@@ -374,8 +375,8 @@ def test_reading_again_from_a_day_on_is_asked_for_once(toy: Toy, account: Accoun
 
 def test_old_logs_are_dropped_and_newer_ones_kept(toy: Toy, account: Account):
     pull(account)
-    assert streams.forget(now=NOW + timedelta(days=89)) == 0
-    assert streams.forget(now=NOW + timedelta(days=91)) == 10
+    assert retention.forget(now=NOW + timedelta(days=89))["marketplaces.SyncWindow"] == 0
+    assert retention.forget(now=NOW + timedelta(days=91))["marketplaces.SyncWindow"] == 10
     assert not SyncWindow.objects.exists()
 
 

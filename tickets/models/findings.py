@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import AmountField, ClientForeignKey, CurrencyField
-from domventas.core.models import ClientModel
+from domventas.core.models import ClientModel, Kept
 from marketplaces.models import Account
 
 
@@ -14,6 +14,9 @@ class DetectorRun(ClientModel):
     """One run of one detector: how much it saw and what it left out because its inputs were stale."""
 
     volatile = True
+    kept_for = Kept(
+        days=90, since="started_at", but_newest_per=("type",), why="how judging went; findings and tickets stay"
+    )
 
     type = models.CharField(_("type"), max_length=40)
     started_at = models.DateTimeField(_("started"))

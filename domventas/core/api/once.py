@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -15,8 +15,6 @@ from domventas.core.api.problems import problem
 from domventas.core.models import ApiReply
 
 LONGEST: Final = 255
-#: Kept at least so long.
-KEPT: Final = timedelta(hours=48)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -52,11 +50,6 @@ def answer(request: Any, key: str, get_response: GetResponse, *, now: datetime) 
         if getattr(error.__cause__, "sqlstate", "") != "55P03":  # lock_timeout: the first one is still at work
             raise
         return problem(request, 409, "A request with this key is being worked on.", headers={"Retry-After": "1"})
-
-
-def forget(*, now: datetime) -> int:
-    """Drop answers nobody will ask for again; returns how many."""
-    return ApiReply.objects.filter(created_at__lt=now - KEPT).delete()[0]
 
 
 def _known(request: HttpRequest, prefix: str, key: str, fingerprint: str) -> HttpResponse | None:

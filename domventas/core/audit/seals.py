@@ -4,6 +4,9 @@ A seal covers a range of entry ids. It may go only as far as no transaction unde
 lower id: as far as the ids had come when every such transaction that was under way has ended. Where none is under
 way that is at once; else the last seal remembers the place and the next one goes there. Ids that were rolled back are
 gaps, and mean nothing.
+
+Months that are over their time are dropped with the seals that hold nothing else; an anchor (see core.audit.anchors)
+then vouches for where the rest begins.
 """
 
 from __future__ import annotations
@@ -11,17 +14,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
 
 from domventas.core import crypto
-from domventas.core.audit import marks
-from domventas.core.models import AuditEntry, AuditSeal
+from domventas.core.audit import anchors, marks
+from domventas.core.models import AuditAnchor, AuditEntry, AuditSeal
 
-#: How long entries are kept; whole months older than this may be gone.
-AUDIT_KEPT: Final = timedelta(days=400)
 #: Entries in one seal at most.
 MOST: Final = 5000
 START: Final = "0" * 64
@@ -42,7 +43,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Verified:
-    """What a check saw. `retired`: seals whose entries are over their time and gone. Problems in order of the chain."""
+    """What a check saw. `retired`: seals that went with their entries. Problems in order of the chain."""
 
     seals: int = 0
     entries: int = 0
@@ -83,18 +84,22 @@ def seal(*, now: datetime) -> int:
 
 
 def verify(*, now: datetime, expect: str = "") -> Verified:
-    """Recompute the acting client's chain from its first seal.
+    """Recompute the acting client's chain from its anchor, or from its first seal where nothing was dropped yet.
 
     Args:
         expect: a head noted earlier, "number:digest"; it must still be in the chain.
     """
-    done = Verified()
+    done, anchor = Verified(), anchors.newest()
     before, seen = START, {}
+    if anchor is not None:
+        before, done.retired = anchor.digest, anchor.number
+        seen[anchor.number] = anchor.digest
+        done.problems += _anchor(anchor, now)
     recorded = _recorded()
-    for one in AuditSeal.objects.order_by("number").iterator(chunk_size=50):
+    for one in AuditSeal.objects.filter(number__gt=done.retired).order_by("number").iterator(chunk_size=50):
         done.seals += 1
-        done.problems += _chain(one, done.seals, before)
-        _entries(one, done, recorded, now)
+        done.problems += _chain(one, done.retired + done.seals, before)
+        _entries(one, done, recorded, frozenset(anchor.gone if anchor else ()))
         before = one.digest
         seen[one.number] = one.digest
     last = max(seen, default=0)
@@ -162,7 +167,19 @@ def _chain(one: AuditSeal, place: int, before: str) -> Iterator[Problem]:
         yield Problem(one.number, 0, "forged", f"Seal {one.number} was not stamped with a key of ours.")
 
 
-def _entries(one: AuditSeal, done: Verified, recorded: dict[int, set[str]], now: datetime) -> None:
+def _anchor(anchor: AuditAnchor, now: datetime) -> Iterator[Problem]:
+    """What is wrong with the place where the kept chain begins, and with what should be gone before it."""
+    if not anchors.is_genuine(anchor):
+        yield Problem(anchor.number, 0, "forged", f"The anchor of {anchor} was not stamped with a key of ours.")
+    for pk in AuditEntry.objects.filter(pk__lte=anchor.last_id, day__gte=anchor.kept_from).values_list("pk", flat=True):
+        yield Problem(anchor.number, pk, "inserted", f"Entry {pk} was put in before the kept part of the chain.")
+    if anchor.made_at > now - anchors.SETTLES:
+        return
+    for pk in AuditEntry.objects.filter(day__lt=anchor.kept_from).values_list("pk", flat=True):
+        yield Problem(anchor.number, pk, "inserted", f"Entry {pk} is of a month that was dropped.")
+
+
+def _entries(one: AuditSeal, done: Verified, recorded: dict[int, set[str]], dropped: frozenset[int]) -> None:
     """Hold the entries of a seal against its marks."""
     sealed = dict(mark.split(":", 1) for mark in one.marks)
     problems, found = [], 0
@@ -177,11 +194,10 @@ def _entries(one: AuditSeal, done: Verified, recorded: dict[int, set[str]], now:
         elif hidden - recorded.get(pk, set()):
             problems.append(Problem(one.number, pk, "erased", f"Entry {pk} lost values and nothing tells why."))
     done.entries += found
-    if sealed and not found and one.sealed_at < now - AUDIT_KEPT:
-        done.retired += 1
-        return
     gone = [
-        Problem(one.number, int(pk), "missing", f"Entry {pk} was deleted after seal {one.number}.") for pk in sealed
+        Problem(one.number, int(pk), "missing", f"Entry {pk} was deleted after seal {one.number}.")
+        for pk in sealed
+        if int(pk) not in dropped
     ]
     done.problems += sorted([*problems, *gone], key=lambda problem: problem.entry)
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import EncryptedTextField
 from domventas.core.models.base import ClientModel
+from domventas.core.models.kept import Kept
 
 
 class AuditEntry(ClientModel):
@@ -22,6 +23,7 @@ class AuditEntry(ClientModel):
     app_may = "SELECT"
     volatile = True
     partition_by = "day"
+    kept_for = Kept(days=400, since="day", why="marketplaces want twelve months of logs, and a month to look at them")
 
     day = models.DateField(_("day"))
     at = models.DateTimeField(_("at"), db_default=Now())
@@ -78,3 +80,32 @@ class AuditSeal(ClientModel):
 
     def __str__(self) -> str:
         return f"{self.number}"
+
+
+class AuditAnchor(ClientModel):
+    """Where the kept chain begins: written before months of the audit are dropped, in place of the seals before it.
+
+    `number` and `digest` are those of the last seal that went, `last_id` is the entry up to which it reached. `gone`
+    names the entries of that time which later seals hold. `stamp` is the digest of all of it, encrypted with the
+    client's key, so that nobody without the key ring can cut the chain short and call it retention.
+    """
+
+    app_may = "SELECT, INSERT"
+    volatile = True
+
+    number = models.BigIntegerField(_("number"))
+    last_id = models.BigIntegerField(_("up to entry"))
+    digest = models.CharField(_("digest"), max_length=64)
+    kept_from = models.DateField(_("first day kept"))
+    gone = ArrayField(models.BigIntegerField(), verbose_name=_("entries of later seals that went"), default=list)
+    made_at = models.DateTimeField(_("made at"))
+    stamp = EncryptedTextField(_("stamp"))
+
+    class Meta(ClientModel.Meta):
+        ordering = ["-kept_from"]
+        verbose_name = _("anchor of the audit")
+        verbose_name_plural = _("anchors of the audit")
+        constraints = [models.UniqueConstraint(fields=["client", "kept_from"], name="auditanchor_client_from_uniq")]
+
+    def __str__(self) -> str:
+        return f"{self.kept_from:%Y-%m}"

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from domventas.core import tenancy
 from domventas.core.managers import ClientManager
+from domventas.core.models.kept import Kept
 
 
 class ClientModel(models.Model):
@@ -24,6 +25,7 @@ class ClientModel(models.Model):
             () = none, for what is public anyway.
         volatile: True = the table is left out of the canonical dump; names = these columns are.
         partition_by: a date column; the table is partitioned by its month from the first migration.
+        kept_for: how long rows stay (see core.retention); None = for good.
         dump_key: the natural key used by the canonical dump where no unique constraint names it.
         dump_only: the rows that count there; the others only tell how things came about.
         dump_refs: plain columns that hold the id of a row, with the model they point at.
@@ -46,6 +48,7 @@ class ClientModel(models.Model):
     brand_path: ClassVar[str] = ""
     volatile: ClassVar[bool | tuple[str, ...]] = False
     partition_by: ClassVar[str] = ""
+    kept_for: ClassVar[Kept | None] = None
     dump_key: ClassVar[tuple[str, ...]] = ()
     dump_only: ClassVar[models.Q] = models.Q()
     dump_refs: ClassVar[Mapping[str, str]] = {}

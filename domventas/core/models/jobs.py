@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.models.base import ClientModel
+from domventas.core.models.kept import Kept
 
 
 class Firing(models.Model):
     """A slot of a scheduled job that has been fired: no second leader fires it again. Global, no business data."""
+
+    kept_for: ClassVar[Kept] = Kept(
+        days=30, since="slot", but_newest_per=("task",),
+        why="no leader looks further back; the newest tells a new one what it owes",
+    )  # fmt: skip
 
     task = models.CharField(_("task"), max_length=100)
     slot = models.DateTimeField(_("slot"))
@@ -40,6 +48,11 @@ class TaskRun(ClientModel):
         FAILED = "failed", _("failed")
         SKIPPED = "skipped", _("skipped, the one before still ran")
         QUARANTINED = "quarantined", _("quarantined")
+
+    kept_for = Kept(
+        days=60, since="created_at", only=models.Q(state__in=[State.DONE, State.SKIPPED, State.FAILED]),
+        why="what ran in the last two months; what was put aside waits for people as long as it takes",
+    )  # fmt: skip
 
     task = models.CharField(_("task"), max_length=100)
     account_id = models.BigIntegerField(_("account"), default=0)

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.models.base import ClientModel
+from domventas.core.models.kept import Kept
 from domventas.core.models.people import Client
 
 
@@ -41,6 +42,7 @@ class ApiReply(ClientModel):
     """What we answered to a request with an idempotency key: asked again, it is answered so again, and done once."""
 
     volatile = True
+    kept_for = Kept(days=2, since="created_at", why="asked again within two days, it is answered the same")
 
     token_prefix = models.CharField(_("token"), max_length=12)
     key = models.CharField(_("idempotency key"), max_length=255)

@@ -226,16 +226,6 @@ def ids_of(client: Client) -> list[int]:
         return ids()
 
 
-def test_entries_over_their_time_may_be_gone_whole_but_not_in_part(house: Client) -> None:
-    later = NOW + seals.AUDIT_KEPT + timedelta(days=1)
-    first, second = ids()[:2]
-    as_ops("DELETE FROM core_auditentry WHERE id = %s", first)
-    assert [x.kind for x in seals.verify(now=later).problems] == ["missing"]
-    as_ops("DELETE FROM core_auditentry WHERE id = %s", second)
-    done = seals.verify(now=later)
-    assert (done.problems, done.retired) == ([], 1)
-
-
 def test_the_command_names_what_was_touched_first(house: Client, settings: Any) -> None:
     out = StringIO()
     call_command("verify_audit", json=True, stdout=out)

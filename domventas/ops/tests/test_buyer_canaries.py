@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from domventas.core import retention
 from domventas.core.models import Client
 from domventas.core.tenancy import acting_for
 from domventas.tests import canaries
@@ -93,9 +94,9 @@ def plant(contact: dict[str, str]) -> None:
     Account.objects.update(status_note="")
 
 
-def retention(now: datetime) -> None:
+def night(now: datetime) -> None:
     """What runs every night."""
-    streams.forget(now=now)
+    retention.forget(now=now)
     quarantine.purge(now=now)
     while raw.purge(now=now):
         pass
@@ -113,7 +114,7 @@ def test_no_byte_of_a_buyer_is_left_after_the_day(house: Client) -> None:
     plant(next(contact for contact in kept.values() if contact.get("street")))
     assert canaries.counted(canaries.dumped(), words), "what people write down stands there in plain"
 
-    retention(NOW + 31 * DAY)
+    night(NOW + 31 * DAY)
     after = canaries.dumped()
     rows = BuyerContact.objects.filter(purged_at=None)
     alive = "\n".join(value for row in rows for value in (row.contact or {}).values()).casefold()
@@ -122,7 +123,7 @@ def test_no_byte_of_a_buyer_is_left_after_the_day(house: Client) -> None:
     assert canaries.counted(after, words) == {}
     assert canaries.counted(canaries.opened(after, [house.pk]), gone) == {}
 
-    retention(NOW + 181 * DAY)
+    night(NOW + 181 * DAY)
     last = canaries.dumped()
     assert canaries.counted(last, words) == {}
     assert canaries.counted(canaries.opened(last, [house.pk]), words) == {}
