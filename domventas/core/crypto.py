@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from domventas.core.errors import DomventasError
+
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 
 class Unreadable(DomventasError):
@@ -49,8 +51,8 @@ def ring_key_ids() -> list[str]:
 
 def encrypt(data: bytes, *, client: int) -> str:
     """Seal bytes for one client, as printable text."""
-    key = _ring()[0]
-    return f"{key_id(key)}:{_box(key, client).encrypt(data).decode()}"
+    name, box = _writer(_ring()[0], client)
+    return f"{name}:{box.encrypt(data).decode()}"
 
 
 def decrypt(token: str, *, client: int) -> bytes:
@@ -74,7 +76,7 @@ def rotate(token: str, *, client: int) -> str:
 
 def encrypt_json(value: object, *, client: int) -> str:
     """Seal a JSON value."""
-    return encrypt(json.dumps(value, separators=(",", ":"), sort_keys=True).encode(), client=client)
+    return encrypt(_JSON.encode(value).encode(), client=client)
 
 
 def decrypt_json(token: str, *, client: int) -> Any:
@@ -99,6 +101,12 @@ def _is_key(key: str) -> bool:
         return len(base64.urlsafe_b64decode(key)) == 32
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=1024)
+def _writer(key: str, client: int) -> tuple[str, Fernet]:
+    """The short name of a ring key, and what seals with it for a client."""
+    return key_id(key), _box(key, client)
 
 
 @lru_cache(maxsize=1024)

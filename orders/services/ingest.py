@@ -75,6 +75,7 @@ def ingest(
     named = {record.site for record in records}
     sites = {site.code: site for site in Site.objects.filter(channel=account.channel, code__in=named)}
     page: dict[str, OrderRecord] = {}
+    marks: dict[str, str] = {}
     for record in records:
         done.seen += 1
         if reason := facts.problem(record, sites):
@@ -85,7 +86,8 @@ def ingest(
         identity.lock(account)
         if trusts_digest and len(page) > 1:  # one that comes by itself is nearly always new
             known = stored_selector.digests(account, page)
-            page = {name: record for name, record in page.items() if known.get(name, "") != digest(record)}
+            marks = {name: digest(record) for name, record in page.items()}
+            page = {name: record for name, record in page.items() if known.get(name, "") != marks[name]}
             if not page:
                 return done
         stored = stored_selector.page(
@@ -95,7 +97,7 @@ def ingest(
         offers = _identified(account, fresh, sites, now=now)
         changes = Changes(order_ids={name: pk for name, (pk, _values) in stored.orders.items()})
         for record in fresh:
-            _Order(record, sites[record.site], stored, changes, offers, now, has_buyers).compare()
+            _Order(record, sites[record.site], stored, changes, offers, now, has_buyers, marks).compare()
         done.written = changes.write(account, now=now, raw_id=raw_id)
         if raw_id is not None and changes.people_until:
             raw.due_by(raw_id, min(changes.people_until))  # the bytes go with the first of the buyers in them
@@ -128,6 +130,8 @@ class _Order:
     offers: _Offers
     now: datetime
     has_buyers: bool
+    marks: Mapping[str, str]
+    """Digests known already, by order."""
 
     @property
     def name(self) -> str:
@@ -150,7 +154,8 @@ class _Order:
         self._exceptions(pk, facts.oddities(self.record, sums))
         self._contact(pk, is_newer=before is None or before[_UPDATED] < self.record.updated_at)
         if values != before or self.changes.size() > gathered:
-            self.changes.orders.append((self.name, *values, digest(self.record) if self._is_settled() else ""))
+            mark = (self.marks.get(self.name) or digest(self.record)) if self._is_settled() else ""
+            self.changes.orders.append((self.name, *values, mark))
 
     def _is_settled(self) -> bool:
         """Whether nothing about the lines is left to be found out, so that the same record would say nothing new."""
