@@ -58,7 +58,12 @@ class NotReady(Later):
 
 @dataclass
 class Unauthorized(BorderError):
-    """The credential was refused or lacks a right: stop this account's flow, people have to act."""
+    """The credential was refused: stop this account, people have to act."""
+
+
+@dataclass
+class Forbidden(Unauthorized):
+    """Signed in, but without the right to this: its flow waits until people have granted it, the others go on."""
 
 
 @dataclass

@@ -22,7 +22,16 @@ import urllib3
 
 from marketplaces import transport
 from marketplaces.breaker import Breaker, Leave
-from marketplaces.errors import BorderError, Down, Malformed, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.errors import (
+    BorderError,
+    Down,
+    Forbidden,
+    Malformed,
+    Refused,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
 from marketplaces.port import Answer, Limit, Priority
 from marketplaces.throttle import Limiter
 
@@ -221,7 +230,7 @@ class HttpClient:
         """Send a request within the budget and return the whole answer.
 
         Raises:
-            Throttled, Unauthorized, Refused, Unavailable: by status, or because nothing complete came.
+            Throttled, Unauthorized, Forbidden, Refused, Unavailable: by status, or because nothing complete came.
             Down: the host has not answered for some time; nothing was sent.
             Malformed: the body is longer than allowed or does not unpack.
         """
@@ -344,8 +353,10 @@ class HttpClient:
                 seconds = self._limiter.close(self.account, operation, limit, seconds)
             after = timedelta(seconds=60.0 if seconds is None else seconds)
             return Throttled("The marketplace asks us to slow down.", **told, after=after)
-        if status in (401, 403):
-            return Unauthorized("The marketplace refused our sign-in or our right to ask this.", **told)
+        if status == 401:
+            return Unauthorized("The marketplace refused our sign-in.", **told)
+        if status == 403:
+            return Forbidden("The marketplace says we have no right to this.", **told)
         if status < 400:
             return Refused("The marketplace sent us to another address; we do not follow.", **told)
         if status < 500 and status not in (408, 425):

@@ -55,7 +55,7 @@ def _late(late: list[Row], url: str, now: datetime) -> list[Fact]:
     dear = sorted(late, key=lambda row: (list(Health).index(row.health), row.account, row.flow))
     told = [
         Fact(
-            "bad" if row.health in (Health.BROKEN, Health.FAILING) else "warn",
+            "bad" if row.health in (Health.BROKEN, Health.FORBIDDEN, Health.FAILING) else "warn",
             f"{row.account} {str(FLOWS[row.flow]).lower()}",
             f"{url}?stream={row.stream_id}#stream",
             strong=HEALTHS[row.health],

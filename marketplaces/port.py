@@ -316,6 +316,8 @@ class Connector:
     events: Events | None = None
     parse_settlement: Callable[[bytes, str], SettlementRecord] | None = None
     """(bytes, file name) → one settlement, for files people drop; raises `Malformed` naming row and field."""
+    rights: Mapping[str, str] = field(default_factory=dict)
+    """Flow or push → what the marketplace calls the right (role, scope) it needs, for people who have to grant it."""
 
     @property
     def flows(self) -> dict[str, Flow]:

@@ -155,7 +155,9 @@ def freshness(now: datetime) -> str:
         with tenancy.acting_for(client, actor="ops"):
             rows = monitor.rows(now=now)
         streams += len(rows)
-        bad = (monitor.Health.BROKEN, monitor.Health.FAILING, monitor.Health.LATE)
+        bad = (
+            monitor.Health.BROKEN, monitor.Health.FORBIDDEN, monitor.Health.FAILING, monitor.Health.LATE,
+        )  # fmt: skip
         late += [f"{client.slug}: {row.account} {row.flow} is {row.health}" for row in rows if row.health in bad]
     if late:
         raise Ill(f"{len(late)} of {streams} streams: {'; '.join(late[:5])}")

@@ -22,10 +22,11 @@ from marketplaces.models import Account, OutboxCommand, PushFlow
 from marketplaces.pages.words import PUSHES
 from marketplaces.selectors import outbox
 from marketplaces.selectors.outbox import FlowRow
+from marketplaces.services import outbox as commands
 from marketplaces.services import push_flows
 
 CHANGE: Final = "marketplaces.change_pushflow"
-STOP, ALLOW = "stop", "allow"
+STOP, ALLOW, TRY = "stop", "allow", "try"
 LOOKS: Final = {PushFlow.Mode.SHADOW: "", PushFlow.Mode.LIVE: "good", PushFlow.Mode.STOPPED: "bad"}
 
 ASKED: Final[dict[str, tuple[Any, Any]]] = {
@@ -34,6 +35,7 @@ ASKED: Final[dict[str, tuple[Any, Any]]] = {
         _("Nothing leaves any account any more until somebody allows it again. What is put meanwhile waits."),
     ),
     ALLOW: (_("Allow pushes again"), _("Each flow does what it says itself; what waited goes out.")),
+    TRY: (_("Try again now"), _("What waits is sent now instead of at its hour, once what was missing is there.")),
     PushFlow.Mode.LIVE: (
         _("Go live"),
         _("From now on commands leave to the marketplace by themselves. What was held in shadow stays held."),
@@ -121,6 +123,9 @@ def _change(given: dict[str, Any], *, actor: str) -> None:
         push_flows.allow_again(actor=actor, now=now, why=why)
     else:
         flow = push_flows.flow_of(given["account"], given["verb"], now=now)
+        if given["step"] == TRY:
+            commands.try_now(flow, now=now)
+            return
         push_flows.set_mode(flow, given["step"], actor=actor, now=now, why=why)
 
 
@@ -141,7 +146,7 @@ def _drawn(row: FlowRow) -> dict[str, Any]:
         "look": LOOKS[mode],
         "steps": [
             (ASKED[step][0], _change_url(step, account=row.account.code, verb=row.verb))
-            for step in PushFlow.Mode
+            for step in (*([TRY] if mode == PushFlow.Mode.LIVE and row.waits_because else []), *PushFlow.Mode)
             if step != mode
         ],
         "links": {

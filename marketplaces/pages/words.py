@@ -22,6 +22,7 @@ PUSHES: Final[dict[str, Any]] = {"shipments": _("Shipments")}
 
 HEALTHS: Final[dict[Health, Any]] = {
     Health.BROKEN: _("sign-in refused"),
+    Health.FORBIDDEN: _("right missing"),
     Health.FAILING: _("failing"),
     Health.LATE: _("late"),
     Health.NEVER: _("never read"),
@@ -31,6 +32,7 @@ HEALTHS: Final[dict[Health, Any]] = {
 
 LOOKS: Final[dict[Health, tuple[str, str]]] = {
     Health.BROKEN: ("fail", "✕"),
+    Health.FORBIDDEN: ("fail", "✕"),
     Health.FAILING: ("fail", "✕"),
     Health.LATE: ("late", "▲"),
     Health.NEVER: ("never", "○"),

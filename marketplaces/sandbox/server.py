@@ -21,6 +21,7 @@ from .wire.control import truth_lines
 from .wire.drops import Drops
 from .wire.http import Handler, Request, Wrapper, dispatcher, iso, json_response
 from .wire.limits import Buckets
+from .wire.rights import Rights
 from .wire.state import Clock, State
 from .world.build import build_world, world_dir, write_atomically
 
@@ -134,9 +135,9 @@ def open_sandbox(
     state.base_url = f"http://127.0.0.1:{server.server_address[1]}"
     server.clock = clock
     injector = Injector(plan)
-    drops = Drops()
-    routes = [*all_routes(state), *fault_routes(injector), *drops.routes()]
-    server.handler = dispatcher(routes, [*wrappers, injector.wrap, drops.wrap])
+    drops, rights = Drops(), Rights()
+    routes = [*all_routes(state), *fault_routes(injector), *drops.routes(), *rights.routes()]
+    server.handler = dispatcher(routes, [*wrappers, injector.wrap, drops.wrap, rights.wrap])
     truth_file = world_dir(seed, world.now) / "truth.jsonl"
     write_atomically(truth_file, truth_lines(world, iso(clock())))
     return Sandbox(url=state.base_url, state=state, server=server, truth_file=truth_file, injector=injector)

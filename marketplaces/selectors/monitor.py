@@ -32,6 +32,7 @@ class Health(StrEnum):
     """How a stream is, the worst first."""
 
     BROKEN = "broken"
+    FORBIDDEN = "forbidden"
     FAILING = "failing"
     LATE = "late"
     NEVER = "never"
@@ -157,6 +158,8 @@ def _health(stream: Stream, age: timedelta | None, target: timedelta) -> Health:
         return Health.BROKEN
     if stream.is_paused or stream.account.status in (Account.Status.PAUSED, Account.Status.NEW):
         return Health.PAUSED
+    if stream.failures and stream.last_error_kind == "forbidden":
+        return Health.FORBIDDEN
     if stream.failures:
         return Health.FAILING
     if age is None:

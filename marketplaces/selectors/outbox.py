@@ -23,7 +23,10 @@ BY_ITSELF: Final = "outbox"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRow:
-    """One push flow with its commands counted. `flow` is None while nobody has looked at the account's flows yet."""
+    """One push flow with its commands counted. `flow` is None while nobody has looked at the account's flows yet.
+
+    `waits_because`: what one of the waiting commands was told.
+    """
 
     account: Account
     verb: str
@@ -35,6 +38,7 @@ class FlowRow:
     refused: int
     given_up: int
     last_accepted_at: datetime | None
+    waits_because: str
 
 
 def is_due(account: Account, verb: str, *, now: datetime) -> bool:
@@ -98,6 +102,7 @@ def _counts() -> Iterable[Any]:
         open=of(*OutboxCommand.OPEN), waiting=of(State.WAITING), unknown=of(State.UNKNOWN), held=of(State.HELD),
         refused=of(State.REFUSED), given_up=of(State.GIVEN_UP),
         last_accepted_at=Max("settled_at", filter=Q(state=State.ACCEPTED)),
+        waits_because=Max("message", filter=Q(state=State.WAITING)),
     )  # fmt: skip
 
 
@@ -111,4 +116,5 @@ def _row(account: Account, verb: str, flow: PushFlow | None, counts: dict[str, o
         account=account, verb=verb, flow=flow, open=count("open"), waiting=count("waiting"), unknown=count("unknown"),
         held=count("held"), refused=count("refused"), given_up=count("given_up"),
         last_accepted_at=last if isinstance(last, datetime) else None,
+        waits_because=str(counts.get("waits_because") or ""),
     )  # fmt: skip

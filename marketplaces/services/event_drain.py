@@ -19,12 +19,12 @@ from django.db import connection, transaction
 from domventas.core import tenancy
 from domventas.core.jobs import AWAY, firing
 from domventas.core.jobs.runner import Superseded
-from marketplaces.errors import BorderError, Later, Malformed, Refused, Unauthorized
+from marketplaces.errors import BorderError, Forbidden, Later, Malformed, Refused, Unauthorized
 from marketplaces.events import Effect
 from marketplaces.models import Account, InboundEvent, ReportJob, Stream
 from marketplaces.port import Flow, RawPage
 from marketplaces.records import Drift, Rejected
-from marketplaces.services import quarantine, reports, streams
+from marketplaces.services import quarantine, reports, retries, rights, streams
 from marketplaces.services.door import connector_of, open_door
 from marketplaces.services.pages import Intake, Step
 
@@ -154,6 +154,8 @@ class _Round:
     now: datetime
     step: Step
     session: Any = None
+    #: Which right the flow being worked on lacks, in words.
+    lacks: str = ""
 
     def look(self, things: list[_Thing]) -> None:
         """Reports that are finished: those of ours are looked after now instead of at their next turn."""
@@ -180,10 +182,12 @@ class _Round:
         if self.result.retry_after is not None or self.account.status != Account.Status.ACTIVE:
             self._give_back(things, self.now + (self.result.retry_after or timedelta()), "")
             return
+        self.lacks = ""
         for chunk in _chunks(things, flow.at_once if flow.fetch_some else 1):
             if not self._take(flow, stream, chunk):
                 rest = things[things.index(chunk[0]) :]
-                self._give_back(rest, self.now + (self.result.retry_after or timedelta()), "")
+                wait = retries.RIGHT if self.lacks else self.result.retry_after or timedelta()
+                self._give_back(rest, self.now + wait, self.lacks)
                 return
 
     def _take(self, flow: Flow, stream: Stream, things: list[_Thing]) -> bool:
@@ -200,6 +204,9 @@ class _Round:
             raise
         except Later as error:
             self.result.retry_after = error.after
+            return False
+        except Forbidden as error:
+            self.lacks = rights.missing(self.account, stream.flow, error)
             return False
         except Unauthorized as error:
             streams.sign_in_refused(self.account, streams.in_words(error), now=self.now)

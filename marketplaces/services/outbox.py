@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from domventas.core import tenancy
-from domventas.core.errors import Conflict
+from domventas.core.errors import Conflict, Refused
 from domventas.core.jobs import declare, firing
 from domventas.core.models import TaskRun
 from marketplaces.commands import ShipmentCommand, packed
@@ -80,6 +80,20 @@ def wake(account: Account, verb: str, *, now: datetime) -> None:
             firing.enqueue(row, account_id=account.pk, now=now)
     except IntegrityError:
         return  # one of this very moment has begun already; what it misses the timetable brings
+
+
+def try_now(flow: PushFlow, *, now: datetime) -> int:
+    """Send what waits now instead of at its hour, for example when a missing right was granted; returns how many.
+
+    Raises: Refused: the flow is not live.
+    """
+    if push_flows.mode_in_force(flow) != PushFlow.Mode.LIVE:
+        raise Refused(_("Nothing leaves before the flow is live."))
+    waiting = OutboxCommand.objects.filter(account=flow.account_id, verb=flow.verb, state=State.WAITING)
+    with transaction.atomic():
+        count = waiting.update(next_at=now)
+        transaction.on_commit(partial(wake, flow.account, flow.verb, now=now))
+    return count
 
 
 def look_again(commands: Iterable[OutboxCommand], *, now: datetime) -> int:

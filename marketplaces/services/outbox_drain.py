@@ -19,11 +19,11 @@ from django.utils.translation import gettext as _
 from domventas.core.jobs.outcomes import AWAY
 from domventas.core.jobs.runner import Superseded
 from marketplaces.commands import COMMAND_OF_PUSH, Outcome, Push, Sent
-from marketplaces.errors import Later, Refused, Unauthorized
+from marketplaces.errors import Forbidden, Later, Refused, Unauthorized
 from marketplaces.models import Account, OutboxAttempt, OutboxCommand, PushFlow
 from marketplaces.port import Priority
 from marketplaces.selectors import outbox
-from marketplaces.services import push_flows, retries, streams
+from marketplaces.services import push_flows, retries, rights, streams
 from marketplaces.services.door import connector_of, open_door
 from marketplaces.services.outbox_claims import LONGEST_PAUSE, Busy, Held, claim_next, single_flight, take_over
 from marketplaces.services.pages import Step
@@ -200,6 +200,12 @@ class _Sender:
             after = {"next_at": now + error.after, "failures": held.command.failures}
             self._postpone(held, back, kind, error, words, **uncounted, **after)
             raise _Stop(error.after, words)
+        if isinstance(error, Forbidden):
+            words, at = rights.missing(self.account, self.verb, error), now + retries.RIGHT
+            self._postpone(held, back, kind, error, words, **uncounted, next_at=at, failures=held.command.failures)
+            waiting = OutboxCommand.objects.filter(account=self.account, verb=self.verb, state=State.WAITING)
+            waiting.filter(next_at__lt=at).update(next_at=at, message=words[:500])
+            raise _Stop(retries.RIGHT, words)
         if isinstance(error, Unauthorized):
             self._postpone(held, back, kind, error, words, **uncounted)
             self._stop_flow(words)

@@ -12,6 +12,7 @@ from typing import Final
 from marketplaces.errors import (
     BorderError,
     Down,
+    Forbidden,
     Later,
     Malformed,
     NotReady,
@@ -25,6 +26,8 @@ from marketplaces.errors import (
 OWN_FAULT: Final = "own"
 #: The pause after the first failure, doubled with each further one up to the longest; the wait is any part of it.
 FIRST, LONGEST = timedelta(minutes=1), timedelta(minutes=60)
+#: What lacks a right is tried again so often by itself: nobody tells us when it was granted.
+RIGHT: Final = timedelta(hours=1)
 
 
 class Then(StrEnum):
@@ -33,6 +36,7 @@ class Then(StrEnum):
     BACK_OFF = "back off"
     AS_TOLD = "wait as told"
     STOP_ACCOUNT = "stop the account"
+    STOP_FLOW = "stop the flow"
     NEXT_TURN = "next turn"
     QUARANTINE = "quarantine"
 
@@ -41,6 +45,8 @@ MEANS: Final[Mapping[Then, str]] = {
     Then.BACK_OFF: "come back after 1, 2, 4 … 60 minutes at most, a random part of it so that no crowd comes together",
     Then.AS_TOLD: "come back after the time the error names; it counts as no failure",
     Then.STOP_ACCOUNT: "nothing of this account is read or written until people have acted; other accounts go on",
+    Then.STOP_FLOW: "this flow waits until people have granted the right: tried again every hour and by *Run now*; the"
+    " account's other flows go on",
     Then.NEXT_TURN: "the same request would be refused again: nothing until the timetable's next turn",
     Then.QUARANTINE: "what cannot be read is kept and waits for people; nothing until the timetable's next turn",
 }
@@ -79,6 +85,12 @@ RULES: Final[Mapping[type[BorderError] | None, Rule]] = {
         report="the account is marked *sign-in refused*",
         push="the flow stops, commands wait",
     ),
+    Forbidden: Rule(
+        then=Then.STOP_FLOW,
+        pull="the flow is marked *right missing*, in words",
+        report="kept; the flow is marked *right missing*",
+        push="commands of this kind wait an hour, the attempt is not counted",
+    ),
     Refused: Rule(
         then=Then.NEXT_TURN,
         pull="told on the monitor; asked again at the next turn",
@@ -101,8 +113,8 @@ RULES: Final[Mapping[type[BorderError] | None, Rule]] = {
 
 
 def kind_of(error: Exception) -> str:
-    """The kind as it is kept: `unavailable`, `down`, `throttled`, `notready`, `later`, `unauthorized`, `refused`,
-    `malformed`, or `own` for a fault of our own.
+    """The kind as it is kept: `unavailable`, `down`, `throttled`, `notready`, `later`, `unauthorized`,
+    `forbidden`, `refused`, `malformed`, or `own` for a fault of our own.
     """
     return type(error).__name__.lower() if isinstance(error, BorderError) else OWN_FAULT
 
@@ -128,6 +140,8 @@ def wait(
         chance: gives a number from 0 to 1.
     """
     then = rule_of(error).then
+    if then == Then.STOP_FLOW:
+        return RIGHT
     if then == Then.AS_TOLD and isinstance(error, Later):
         return error.after
     if then == Then.BACK_OFF:

@@ -9,10 +9,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from domventas.core.errors import DomventasError
-from marketplaces.errors import BorderError
+from marketplaces.errors import BorderError, Forbidden
 from marketplaces.models import Account, Credential, Stream
 from marketplaces.registry import connectors
-from marketplaces.services import retries
+from marketplaces.services import retries, rights
 from marketplaces.services.claims import Claim, claim
 
 
@@ -56,11 +56,14 @@ def succeeded(claim: Claim, *, complete_until: datetime | None, now: datetime) -
 
 
 def failed(account: Account, claim: Claim, error: Exception, *, now: datetime) -> Failure:
-    """Keep what went wrong, in words, and how long the stream is left alone. A refused sign-in stops the account.
+    """Keep what went wrong, in words, and how long the stream is left alone. A refused sign-in stops the account, a
+    missing right this stream alone.
 
     Being asked to wait is no failure.
     """
     words, kind = in_words(error), retries.kind_of(error)
+    if isinstance(error, Forbidden):
+        words = rights.missing(account, Stream.objects.values_list("flow", flat=True).get(pk=claim.stream_id), error)
     more = int(retries.counts(error))
     failures = Stream.objects.values_list("failures", flat=True).get(pk=claim.stream_id) + more
     wait = retries.wait(error, failures=failures)

@@ -41,7 +41,7 @@ class Parcels:
 
     Attributes:
         faults: one per POST, in order: ok, before (connection ends, nothing done), after (done, connection ends),
-            500 (done, answered 500), 503 (not done), 429, 401, refuse.
+            500 (done, answered 500), 503 (not done), 429, 401, 403, refuse.
         lag: so many readings do not yet show a parcel.
         took: parcels that took effect, by order. asked: every request, in order.
     """
@@ -60,7 +60,7 @@ class Parcels:
         fault = self.faults.pop(0) if self.faults else "ok"
         if fault == "refuse":
             return 422, {"message": "The carrier is not known here."}
-        if fault in ("429", "401", "503"):
+        if fault in ("429", "401", "403", "503"):
             return int(fault), {}
         if fault != "before":
             self.took[order] += 1

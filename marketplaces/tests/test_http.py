@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 from pytest_httpserver import HTTPServer
 
-from marketplaces.errors import BorderError, Malformed, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Throttled, Unauthorized, Unavailable
 from marketplaces.http import Allowed, HttpClient, gunzip, strict_json
 from marketplaces.port import Limit, Priority
 from marketplaces.throttle import LocalLimiter
@@ -87,7 +87,7 @@ def test_a_whole_answer_comes_back_with_lower_case_headers(httpserver: HTTPServe
         (404, Refused),
         (422, Refused),
         (401, Unauthorized),
-        (403, Unauthorized),
+        (403, Forbidden),
         (408, Unavailable),
         (429, Throttled),
         (500, Unavailable),

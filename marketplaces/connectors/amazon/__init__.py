@@ -75,4 +75,11 @@ amazon = Connector(
     shipments=shipments.SHIPMENTS,
     events=Events(read=notifications.read, queues=notifications.QUEUES, seller=notifications.seller),
     parse_settlement=parse_settlement,
+    rights={
+        "orders": "role “Inventory and Order Tracking”",
+        "offers": "role “Product Listing”",
+        "settlements": "role “Finance and Accounting”",
+        "transactions": "role “Finance and Accounting”",
+        "shipments": "role “Inventory and Order Tracking”",
+    },
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized, Unavailable
+from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Unauthorized, Unavailable
 from marketplaces.http import strict_json
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols.reading import iso, part, rows, text
@@ -29,6 +29,8 @@ LIMITS = {
     "sellers.participations": Limit(rate=0.016, burst=15),
 }
 _TOKEN_NAME = "lwa"  # noqa: S105  # the name of a drawer, not a secret
+#: What the details of a 403 say when it is the token that is refused, not the right.
+_TOKEN_REFUSED = "access token"  # noqa: S105  # their words, not a secret
 _AGENT = "domventas/1.0 (Language=Python)"
 
 
@@ -52,6 +54,7 @@ class AmazonSession:
 
         Raises:
             Unauthorized: also the new token is refused, or no token is given.
+            Forbidden: the token is good, and the app lacks a role for this call.
         """
         url = self.door.hosts["api"] + path
 
@@ -60,7 +63,16 @@ class AmazonSession:
                 method, url, operation=operation, headers=self._headers(token), params=params, json=json
             )
 
-        return with_token(self.door, _TOKEN_NAME, self._sign_in, send)
+        try:
+            return with_token(self.door, _TOKEN_NAME, self._sign_in, send)
+        except Forbidden as error:
+            if _TOKEN_REFUSED not in error.excerpt.lower():
+                raise
+            # Amazon says 403 to a bad token as well; only its words tell the two apart.
+            raise Unauthorized(
+                "Amazon refuses a new access token.", operation=operation, status=error.status,
+                request_id=error.request_id, excerpt=error.excerpt,
+            ) from None  # fmt: skip
 
     def fetch_document(self, url: str) -> Answer:
         """Get a report's bytes. Its address is signed already; our token must not travel there.
@@ -90,7 +102,7 @@ class AmazonSession:
         url = self.door.hosts["token"] + "/o2/token"
         try:
             answer = self.door.http.request("POST", url, operation="token", data=form, throttled=False)
-        except Refused as error:
+        except (Refused, Forbidden) as error:
             # A revoked consent comes as 400 invalid_grant: people have to act, as with 401.
             raise Unauthorized(
                 "Amazon gives no access token: consent or client secret is not valid any more.",

@@ -52,4 +52,5 @@ otto = Connector(
     ),
     shipments=SHIPMENTS,
     parse_settlement=parse_settlement,
+    rights={"orders": "scope orders", "offers": "scopes products and quantities", "shipments": "scope shipments"},
 )

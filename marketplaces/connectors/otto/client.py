@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from marketplaces.errors import BorderError, Malformed, Refused, Unauthorized
+from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Unauthorized
 from marketplaces.http import strict_json
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols import reading
@@ -66,7 +66,7 @@ class OttoSession:
         url = self.door.hosts["api"] + "/v1/token"
         try:
             answer = self.door.http.request("POST", url, operation="token", data=form, throttled=False)
-        except Refused as error:
+        except (Refused, Forbidden) as error:
             # A right that is not granted comes as 400 invalid_scope: people have to act, as with 401.
             raise Unauthorized(
                 f"Otto gives no access token for {SCOPES.replace(' ', ', ')}: the app lacks a right.",

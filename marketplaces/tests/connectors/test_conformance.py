@@ -20,7 +20,7 @@ from werkzeug import Request, Response
 from marketplaces.connectors.amazon import amazon
 from marketplaces.connectors.bunnings import bunnings
 from marketplaces.connectors.otto import otto
-from marketplaces.errors import BorderError, Malformed, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Throttled, Unauthorized, Unavailable
 from marketplaces.port import RECORD_OF_FLOW, Connector, Credentials, Door, Flow, RawPage, Window
 from marketplaces.records import (
     Drift,
@@ -247,7 +247,7 @@ def ask(connector: Connector, name: str, url: str) -> list[Any]:
 
 @pytest.mark.parametrize(("connector", "name"), FETCHED)
 @pytest.mark.parametrize(
-    ("status", "kind"), [(401, Unauthorized), (403, Unauthorized), (429, Throttled), (400, Refused), (500, Unavailable)]
+    ("status", "kind"), [(401, Unauthorized), (403, Forbidden), (429, Throttled), (400, Refused), (500, Unavailable)]
 )
 def test_a_bad_status_becomes_its_kind_of_error_and_tells_no_secret(
     httpserver: HTTPServer, connector: Connector, name: str, status: int, kind: type[BorderError]

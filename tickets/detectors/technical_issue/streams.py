@@ -24,6 +24,11 @@ def late(look: Look) -> Iterator[Seen]:
                 _("Enter new credentials on the account, test the connection, resume."),
                 where="account", row=row.account_id,
             )  # fmt: skip
+        elif row.health is Health.FORBIDDEN:
+            yield _of_row(
+                row, "right", _("right missing"), row.last_error,
+                _("Grant the right at the marketplace, then run the flow now on the integration monitor."),
+            )  # fmt: skip
         elif row.health is Health.FAILING and row.age is None:
             yield _of_row(
                 row, "late", _("never read completely"), row.last_error,
