@@ -14,21 +14,32 @@ from pytest_databases import STATE, clone, connect, drop, point_at, template
 
 if TYPE_CHECKING:
     from domventas.core.models import Client
+    from domventas.tests.canaries import Watch
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
-    """Make the template if the schema has changed, and this process's clone of it.
-
-    app may not TRUNCATE, so a test that commits is followed by a fresh clone (0.1 s) instead of a flush. What it has
-    left is searched for secrets before; log lines and Valkey at the end of the run.
-    """
-    from django.test import TransactionTestCase
-
+def watch(django_test_environment: None) -> Iterator[Watch]:
+    """Whoever looks for secrets in plain during the whole run: in log lines, answers, and what commands print."""
     from domventas.tests.canaries import Watch
 
     watch = Watch()
     logging.getLogger().addHandler(watch)
+    with pytest.MonkeyPatch.context() as patch:
+        watch.answers.listen(patch)
+        yield watch
+    logging.getLogger().removeHandler(watch)
+    leaks = [*watch.found, *(f"Valkey's {key}" for key in watch.valkey())]
+    assert not leaks, f"secrets stand in plain in {'; '.join(leaks)}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any, watch: Watch) -> Iterator[None]:
+    """Make the template if the schema has changed, and this process's clone of it.
+
+    app may not TRUNCATE, so a test that commits is followed by a fresh clone (0.1 s) instead of a flush. What it has
+    left is searched for secrets before.
+    """
+    from django.test import TransactionTestCase
 
     def reset(_case: object) -> None:
         told = watch.tables()
@@ -45,9 +56,6 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
         point_at("postgres")
         with connect("DATABASE_OPS_URL", "postgres") as ops:
             drop(ops, name)
-    logging.getLogger().removeHandler(watch)
-    leaks = [*watch.found, *(f"Valkey's {key}" for key in watch.valkey())]
-    assert not leaks, f"secrets stand in plain in {'; '.join(leaks)}"
 
 
 @pytest.fixture

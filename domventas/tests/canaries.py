@@ -1,6 +1,8 @@
-"""Words that may stand nowhere in plain: planted by the fixtures, looked for after every test that commits.
+"""Words that may stand nowhere in plain: planted by the fixtures, looked for during and after every test.
 
-The secrets of the tests' accounts are such words. A test that leaves one in a table, a log line or Valkey fails.
+The secrets of the tests' accounts, the passwords of its people and every API token are such words. The suite fails if
+one stands in a table, a log line, Valkey, a dump, an answer of the application (domventas.tests.answers) or in what a
+command prints.
 """
 
 from __future__ import annotations
@@ -22,11 +24,16 @@ import redis
 from domventas.core import crypto
 from domventas.core.crypto import Unreadable
 from domventas.ops.backup import programs
+from domventas.tests.answers import Answers
 
 #: The key of every account at the toy marketplace.
 TOY_KEY: Final = "cnry-toy-key-5f2c81d09b7e"
-#: Never to be read in plain: what the fixtures enter, and how the sandbox's own tokens begin.
-SECRETS: Final = (TOY_KEY, "cnry-", "sandbox-secret", "sandbox-bunnings-key", "Atzr|sandbox", "Atza|")
+#: Never to be read in plain: what the fixtures enter, how the sandbox's own tokens begin, what makes a second factor.
+SECRETS: Final = (
+    "cnry-", "sandbox-secret", "sandbox-bunnings-key", "Atzr|sandbox", "Atza|", "long password", "otpauth:",
+)  # fmt: skip
+#: How our own API tokens are spelled (core.api.tokens); their hash is kept, never they.
+TOKEN: Final = "dv_[a-z0-9]{12}_[A-Za-z0-9_-]{43}"
 #: Looking into the tables may take so long in one process [s]; enough for some hundred tests.
 BUDGET: Final = 4.0
 
@@ -35,17 +42,22 @@ SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace A
   AND pg_relation_size(c.oid) > 0
 """
 _HOLDS: Final = "SELECT '{0}' WHERE EXISTS (SELECT FROM \"{0}\" t WHERE t::text LIKE ANY (%(words)s))"
-_TOKEN: Final = re.compile(rb"[0-9a-f]{8}:gAAAA[A-Za-z0-9_=-]+")
+_SEALED: Final = re.compile(rb"[0-9a-f]{8}:gAAAA[A-Za-z0-9_=-]+")
+_TELLING: Final = re.compile("|".join([*map(re.escape, SECRETS), TOKEN]))
+_LIKE_TOKEN: Final = rf"%dv\_{'_' * 12}\_{'_' * 43}%"
+_HAS_SECRETS: Final = "SELECT EXISTS (SELECT FROM marketplaces_credential)"
 _BYTES: Final = re.compile(rb"\\\\?\\x([0-9a-f]+)")
 
 
 class Watch(logging.Handler):
-    """Reads every log line of a test process, and the tables and Valkey when it is asked to."""
+    """Reads every log line and answer of a test process, and the tables, a dump and Valkey when it is asked to."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
         self.spent = 0.0
         self.found: list[str] = []
+        self.answers = Answers(SECRETS, TOKEN, self.found)
+        self.is_dumped = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a line that tells a secret; the line itself is not repeated."""
@@ -53,7 +65,7 @@ class Watch(logging.Handler):
             text = self.format(record)
         except Exception:  # a line that cannot be written tells nothing
             return
-        if any(word in text for word in SECRETS):
+        if _TELLING.search(text):
             where = f"{record.name}, {record.filename}:{record.lineno}"
             self.found.append(f"a log line of {where} during {os.environ.get('PYTEST_CURRENT_TEST', 'the run')}")
 
@@ -63,16 +75,21 @@ class Watch(logging.Handler):
             return []
         start = time.monotonic()
         words = [f"%{form}%" for word in SECRETS for form in (word.replace("_", r"\_"), word.encode().hex())]
+        words.append(_LIKE_TOKEN)
         with psycopg.connect(os.environ["DATABASE_OPS_URL"], autocommit=True) as ops:
             filled = [name for (name,) in ops.execute(_FILLED).fetchall()]
             query = " UNION ALL ".join(_HOLDS.format(name) for name in filled)
             found = [str(name) for (name,) in ops.execute(query.encode(), {"words": words}).fetchall()]
+            if not self.is_dumped and (ops.execute(_HAS_SECRETS).fetchone() or [False])[0]:
+                self.is_dumped = True  # once, of a database with secrets in it: a dump takes its time
+                words = [TOY_KEY, *(word for word in SECRETS if len(word) > 10)]  # in base64 shorter ones are chance
+                found += [f"a dump (a word like {word[:4]}…)" for word in counted(dumped(), words)]
         self.spent += time.monotonic() - start
         return found
 
     def valkey(self) -> list[str]:
         """Keys of this installation's Valkey that hold a secret."""
-        return [name for name, value in valkey() if any(word.encode() in value for word in SECRETS)]
+        return [name for name, value in valkey() if _TELLING.search(value.decode("utf-8", "replace"))]
 
 
 def valkey() -> Iterator[tuple[str, bytes]]:
@@ -118,7 +135,7 @@ def counted(dump: bytes, words: Iterable[str]) -> dict[str, int]:
 def opened(dump: bytes, clients: Iterable[int]) -> bytes:
     """Everything in the dump that the key ring opens, unpacked."""
     parts, clients = [], list(clients)
-    tokens = {token for part in (dump, *_bytes_in(dump)) for token in _TOKEN.findall(part)}
+    tokens = {token for part in (dump, *_bytes_in(dump)) for token in _SEALED.findall(part)}
     for token in tokens:
         for client in clients:
             try:

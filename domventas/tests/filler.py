@@ -26,8 +26,8 @@ NOW = dt.datetime(2026, 11, 20, 6, 0, tzinfo=dt.UTC)
 _numbers = count(1)
 
 VALUES: list[tuple[type[models.Field], Any]] = [
-    (EncryptedJSONField, lambda n: {"secret": f"s{n}"}),
-    (EncryptedTextField, lambda n: f"secret {n}"),
+    (EncryptedJSONField, lambda n: {"secret": f"cnry-{n}"}),
+    (EncryptedTextField, lambda n: f"cnry-{n}"),
     (CurrencyField, lambda n: "EUR"),
     (DateTimeRangeField, lambda n: DateTimeTZRange(NOW, NOW + dt.timedelta(hours=n))),
     (

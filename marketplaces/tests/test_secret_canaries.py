@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from datetime import timedelta
 from typing import Any
@@ -124,7 +125,10 @@ def test_the_watch_over_all_tests_sees_what_it_is_for(account: Account) -> None:
     watch.handle(logging.makeLogRecord({"name": "x", "msg": "key %s", "args": (TOY_KEY,)}))
     watch.handle(logging.makeLogRecord({"name": "x", "msg": "nothing"}))
     assert len(watch.found) == 1 and TOY_KEY not in watch.found[0]
-    assert watch.tables() == []
+    assert watch.tables() == [] and watch.is_dumped, "a dump was searched: the database holds secrets"
+    watch.is_dumped = False
+    Account.objects.update(status_note=base64.b64encode(TOY_KEY.encode()).decode())
+    assert watch.tables() == ["a dump (a word like cnry…)"], "no word of a table, but of a dump"
     Account.objects.update(status_note=f"bad key {TOY_KEY}")
     assert watch.tables() and "marketplaces_account" in watch.tables()
     Account.objects.update(status_note="")
