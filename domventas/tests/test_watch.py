@@ -104,11 +104,13 @@ def test_a_leak_in_any_answer_is_found_once_and_not_repeated(kind: str, browser:
 
 @ours
 def test_a_stream_goes_by_piece_by_piece(caught: list[str]) -> None:
-    steps = iter(Browser().get("/health/stream").streaming_content)
+    reply = Browser().get("/health/stream")
+    steps = iter(reply.streaming_content)
     assert next(steps) == b"code,key\r\n" and caught == []
     next(steps)
     assert caught == []
     assert next(steps) == TOY_KEY[CUT:].encode() and len(caught) == 1
+    assert b"".join(steps) == b"\r\n" * 300 and len(caught) == 1  # to its end: an open one is closed in any moment
 
 
 @ours
