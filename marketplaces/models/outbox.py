@@ -15,11 +15,15 @@ from marketplaces.models.accounts import Account
 class PushFlow(ClientModel):
     """Whether one kind of command may leave one account. A new one starts in shadow: formed and shown, never sent.
 
-    `burst_until`: until then as many commands may leave in one go as there are; somebody has looked at them.
+    Attributes:
+        burst_until: until then as many commands may leave in one go as there are; somebody has looked at them.
+        shadow_since: since when it has been in shadow without a break; None while it is not.
+        was_live: it has been live once, so it has done its days in shadow.
+        is_early: somebody let it go live before those days were over, for the reason that stands in `why`.
     """
 
     audited = True
-    volatile = ("changed_at", "changed_by", "why", "burst_until")
+    volatile = ("changed_at", "changed_by", "why", "burst_until", "shadow_since", "is_early")
 
     class Mode(models.TextChoices):
         SHADOW = "shadow", _("shadow: shown, not sent")
@@ -31,6 +35,9 @@ class PushFlow(ClientModel):
     mode = models.CharField(_("mode"), max_length=10, choices=Mode, default=Mode.SHADOW)
     most_at_once = models.PositiveIntegerField(_("most commands in one go"), default=200)
     burst_until = models.DateTimeField(_("more are allowed until"), null=True, blank=True)
+    shadow_since = models.DateTimeField(_("in shadow since"), null=True, blank=True)
+    was_live = models.BooleanField(_("has been live"), default=False)
+    is_early = models.BooleanField(_("live before its days in shadow"), default=False)
     why = models.CharField(_("why"), max_length=300, blank=True)
     changed_by = models.CharField(_("changed by"), max_length=254, blank=True)
     changed_at = models.DateTimeField(_("changed at"))

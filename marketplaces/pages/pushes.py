@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from django import forms
@@ -56,6 +57,7 @@ class ChangeForm(forms.Form):
     account = forms.ModelChoiceField(Account.objects.none(), to_field_name="code", required=False)
     verb = forms.ChoiceField(choices=[("", ""), *PUSHES.items()], required=False)
     why = forms.CharField(required=False, max_length=300)
+    early = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -111,6 +113,7 @@ def change(request: HttpRequest) -> HttpResponse:
         "given": form.cleaned_data,
         "verb_label": PUSHES.get(form.cleaned_data["verb"], ""),
         "waiting": _waiting(form.cleaned_data),
+        "live_from": _too_early(form.cleaned_data, now=clock()),
     }
     return page(request, "marketplaces/push_change.html", context)
 
@@ -126,7 +129,15 @@ def _change(given: dict[str, Any], *, actor: str) -> None:
         if given["step"] == TRY:
             commands.try_now(flow, now=now)
             return
-        push_flows.set_mode(flow, given["step"], actor=actor, now=now, why=why)
+        push_flows.set_mode(flow, given["step"], actor=actor, now=now, why=why, early=given["early"])
+
+
+def _too_early(given: dict[str, Any], *, now: datetime) -> datetime | None:
+    """From when on the flow may go live, where that is asked for too early."""
+    if given["step"] != PushFlow.Mode.LIVE:
+        return None
+    possible = push_flows.live_from(push_flows.flow_of(given["account"], given["verb"], now=now), now=now)
+    return possible if possible > now else None
 
 
 def _waiting(given: dict[str, Any]) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import Refused
@@ -16,6 +17,10 @@ from marketplaces.selectors.outbox import is_stopped
 
 #: How long after *go live* as many commands may leave in one go as there are.
 BURST: Final = timedelta(hours=1)
+#: What would be told is looked at for so long before anything is told for the first time.
+SHADOW: Final = timedelta(days=3)
+#: A shorter reason for going live earlier says nothing.
+SHORTEST_REASON: Final = 8
 
 
 def ensure(account: Account, *, now: datetime) -> list[PushFlow]:
@@ -23,7 +28,7 @@ def ensure(account: Account, *, now: datetime) -> list[PushFlow]:
     verbs = connectors[account.channel].pushes if account.channel in connectors else {}
     have = set(PushFlow.objects.filter(account=account).values_list("verb", flat=True))
     PushFlow.objects.bulk_create(
-        [PushFlow(account=account, verb=verb, changed_at=now) for verb in verbs if verb not in have],
+        [PushFlow(account=account, verb=verb, changed_at=now, shadow_since=now) for verb in verbs if verb not in have],
         ignore_conflicts=True,
     )
     return list(PushFlow.objects.filter(account=account, verb__in=verbs).order_by("verb"))
@@ -37,20 +42,54 @@ def flow_of(account: Account, verb: str, *, now: datetime) -> PushFlow:
     return found
 
 
-def set_mode(flow: PushFlow, mode: str, *, actor: str, now: datetime, why: str = "") -> None:
+def live_from(flow: PushFlow, *, now: datetime) -> datetime:
+    """When a flow may go live without anybody's special word: after three days in shadow, or at once if it has been.
+
+    A flow stopped in its shadow days begins them anew.
+    """
+    return now if flow.was_live else (flow.shadow_since or now) + SHADOW
+
+
+def set_mode(
+    flow: PushFlow, mode: str, *, actor: str, now: datetime, why: str = "", early: bool = False
+) -> None:  # fmt: skip
     """Switch a flow. Commands held before stay held: going live sends only what is put from now on.
 
-    Raises: Refused: no such mode, or live where this installation may not write.
+    Args:
+        early: go live before the days in shadow are over; `why` then has to say the reason, and the audit keeps both.
+
+    Raises: Refused: no such mode, live where this installation may not write, too early, or early without a reason.
     """
     if mode not in PushFlow.Mode.values:
         raise Refused(_("There is no mode “%(mode)s”.") % {"mode": mode})
     if mode == PushFlow.Mode.LIVE and not may_write(flow.account):
         raise Refused(_("This installation does not write to live marketplaces."))
-    burst = now + BURST if mode == PushFlow.Mode.LIVE else None
-    PushFlow.objects.filter(pk=flow.pk).update(
-        mode=mode, why=why[:300], changed_by=actor[:254], changed_at=now, burst_until=burst
-    )
     flow.refresh_from_db()
+    says: dict[str, Any] = {
+        "mode": mode, "why": why[:300], "changed_by": actor[:254], "changed_at": now, "burst_until": None,
+        "shadow_since": None, "is_early": False,
+    }  # fmt: skip
+    if mode == PushFlow.Mode.LIVE:
+        says |= {"burst_until": now + BURST, "was_live": True, "is_early": _is_early(flow, why, early, now)}
+    elif mode == PushFlow.Mode.SHADOW:
+        says |= {"shadow_since": flow.shadow_since or now}
+    PushFlow.objects.filter(pk=flow.pk).update(**says)
+    flow.refresh_from_db()
+
+
+def _is_early(flow: PushFlow, why: str, early: bool, now: datetime) -> bool:
+    """Whether going live now is before its time. Raises: Refused: it is, and nobody said why it has to be."""
+    possible = live_from(flow, now=now)
+    if possible <= now:
+        return flow.is_early and flow.mode == PushFlow.Mode.LIVE
+    if not early:
+        told = _("It has to be in shadow for three days first: live from %(moment)s on.")
+        raise Refused(told % {"moment": localtime(possible).strftime("%Y-%m-%d %H:%M %Z")})
+    if len(" ".join(why.split())) < SHORTEST_REASON:
+        raise Refused(
+            _("Say why it has to go live before its three days in shadow: the reason is kept with your name.")
+        )
+    return True
 
 
 def stop_everything(*, actor: str, now: datetime, why: str = "") -> None:

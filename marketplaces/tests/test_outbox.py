@@ -51,7 +51,7 @@ def shop(parcels: Parcels, clock: Clock) -> Account:
 
 def live(account: Account, clock: Clock) -> None:
     flow = push_flows.flow_of(account, "shipments", now=clock())
-    push_flows.set_mode(flow, "live", actor="test", now=clock())
+    push_flows.set_mode(flow, "live", actor="test", now=clock(), why="for this test", early=True)
 
 
 def put(account: Account, clock: Clock, number: int = 1, **more: Any) -> OutboxCommand:

@@ -74,7 +74,7 @@ def play(account: Account, parcels: Parcels, seed: int) -> dict[str, str]:
     """Four parcels through a random run of faults; the state each ends in."""
     rng, clock = Random(seed), Clock()
     flow = push_flows.flow_of(account, "shipments", now=clock())
-    push_flows.set_mode(flow, "live", actor="test", now=clock())
+    push_flows.set_mode(flow, "live", actor="test", now=clock(), why="for this test", early=True)
     parcels.faults = [rng.choice(FAULTS) for _ in range(14)]
     parcels.lag = rng.randrange(3)
     for number in range(4):
@@ -139,7 +139,7 @@ def shop(channel: str) -> Account:
         channel=channel, code=channel, name=channel, external_id=channel, sites=sites, secrets=SECRETS[channel], now=NOW
     )
     flow = push_flows.flow_of(account, "shipments", now=NOW)
-    push_flows.set_mode(flow, "live", actor="test", now=NOW)
+    push_flows.set_mode(flow, "live", actor="test", now=NOW, why="for this test", early=True)
     return account
 
 

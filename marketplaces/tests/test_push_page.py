@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client as Browser
+from django.utils.timezone import localtime
+from django.utils.timezone import now as clock
 
+from domventas.core.errors import Refused
 from domventas.core.models import AuditEntry, Client, Membership, User
 from domventas.core.roles import Role, may
 from domventas.core.tenancy import acting_for
@@ -49,6 +53,7 @@ def test_a_flow_goes_live_after_a_question_and_the_history_knows_who(shop: Accou
     assert "shadow: shown, not sent" in shown and "Amazon EU" in shown
     asked = staff.get(f"{HOME}change/", {"step": "live", "account": "amazon-eu", "verb": "shipments"}).content.decode()
     assert "Go live?" in asked and "What was held in shadow stays held." in asked
+    assert "three days" not in asked, "they are over"
     with acting_for(client_dv):
         assert PushFlow.objects.get().mode == "shadow", "asking changes nothing"
     assert "live" in change(staff, "live", why="list signed off")
@@ -59,6 +64,49 @@ def test_a_flow_goes_live_after_a_question_and_the_history_knows_who(shop: Accou
         entry = AuditEntry.objects.filter(table="marketplaces_pushflow").order_by("-pk").first()
         assert entry is not None
         assert (entry.actor, entry.before["mode"], entry.after["mode"]) == ("admin@example.com", "shadow", "live")
+
+
+def test_it_goes_live_too_early_only_with_a_reason_which_the_audit_keeps(shop: Account, client_dv: Client) -> None:
+    staff = browser(client_dv, "admin")
+    with acting_for(client_dv):
+        began = clock() - timedelta(days=1)
+        PushFlow.objects.update(shadow_since=began)
+    possible = localtime(began + push_flows.SHADOW)
+    asked = staff.get(f"{HOME}change/", {"step": "live", "account": "amazon-eu", "verb": "shipments"}).content.decode()
+    assert f"live from {possible:%-d %b %Y, %H:%M} on" in asked and "Go live now all the same" in asked
+    assert f"live from {possible:%Y-%m-%d %H:%M}" in change(staff, "live", why="the old program was switched off")
+    assert "Say why it has to go live" in change(staff, "live", early="1", why="because")
+    with acting_for(client_dv):
+        assert PushFlow.objects.get().mode == "shadow"
+    assert "Done." in change(staff, "live", early="1", why="the old program was switched off")
+    with acting_for(client_dv):
+        assert PushFlow.objects.get().is_early
+        entry = AuditEntry.objects.filter(table="marketplaces_pushflow").order_by("-pk").first()
+        assert entry is not None
+        assert (entry.actor, entry.after["is_early"], entry.after["why"]) == (
+            "admin@example.com", True, "the old program was switched off",
+        )  # fmt: skip
+
+
+def test_the_days_in_shadow_count_without_a_break_and_once(shop: Account, client_dv: Client) -> None:
+    with acting_for(client_dv, actor="ann"):
+        flow = push_flows.flow_of(shop, "shipments", now=START)
+        day = timedelta(days=1)
+
+        def switch(mode: str, days: float) -> str:
+            try:
+                push_flows.set_mode(flow, mode, actor="ann", now=START + days * day)
+            except Refused as error:
+                assert "three days" in error.message
+            return flow.mode
+
+        assert [switch("live", days) for days in (0, 2.99)] == ["shadow", "shadow"]
+        assert [switch("stopped", 2.99), switch("live", 3.5), switch("shadow", 3.5)] == ["stopped", "stopped", "shadow"]
+        assert [switch("shadow", 4), switch("live", 6.4), switch("live", 6.5)] == ["shadow", "shadow", "live"]
+        assert not flow.is_early
+        assert [switch("stopped", 7), switch("live", 7), switch("shadow", 8), switch("live", 8.1)] == [
+            "stopped", "live", "shadow", "live",
+        ], "what has been live once has done its days"  # fmt: skip
 
 
 def test_everything_stops_with_one_switch_and_every_page_says_so(shop: Account, client_dv: Client) -> None:

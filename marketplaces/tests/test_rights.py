@@ -168,7 +168,7 @@ def parcels(toy: Toy, settings: Any) -> Iterator[Parcels]:
 def test_commands_wait_for_the_right_and_leave_by_themselves_or_when_somebody_says_so(parcels: Parcels) -> None:
     clock, account = Clock(), toy_account("toy-1")
     flow = push_flows.flow_of(account, "shipments", now=clock())
-    push_flows.set_mode(flow, "live", actor="test", now=clock())
+    push_flows.set_mode(flow, "live", actor="test", now=clock(), why="for this test", early=True)
     for number in (1, 2):
         told = command(number)
         outbox.put(account, "shipments", told.ref, told, subject=told.order_ref, order_key=told.order_ref, now=clock())

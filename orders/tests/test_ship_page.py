@@ -23,7 +23,7 @@ HOME = "/c/dom-ventas"
 @pytest.fixture
 def placed(shop: Shop) -> Order:
     flow = push_flows.flow_of(shop.account, "shipments", now=NOW)
-    push_flows.set_mode(flow, "live", actor="test", now=NOW)
+    push_flows.set_mode(flow, "live", actor="test", now=NOW, why="for this test", early=True)
     ingest(shop.account, [order(lines=(line(1, quantity=3), line(2)))], now=NOW)
     return Order.objects.get()
 

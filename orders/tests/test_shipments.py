@@ -30,7 +30,7 @@ TWO = (line(1, quantity=3), line(2))
 def placed(shop: Shop) -> Order:
     """An order of three kettles on one line and one on another, in an account that may be told."""
     flow = push_flows.flow_of(shop.account, "shipments", now=NOW)
-    push_flows.set_mode(flow, "live", actor="test", now=NOW)
+    push_flows.set_mode(flow, "live", actor="test", now=NOW, why="for this test", early=True)
     ingest(shop.account, [order(lines=TWO)], now=NOW)
     return Order.objects.get()
 

@@ -51,7 +51,7 @@ def account(request: Any, sandbox: Sandbox, settings: Any, transactional_db: Non
         ]
         load_products(articles, now=NOW)
         flow = push_flows.flow_of(made, "shipments", now=NOW)
-        push_flows.set_mode(flow, "live", actor="test", now=NOW)
+        push_flows.set_mode(flow, "live", actor="test", now=NOW, why="for this test", early=True)
         read(made, NOW, "offers")
         read(made, NOW, "orders")
         yield made

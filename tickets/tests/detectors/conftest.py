@@ -96,5 +96,5 @@ def another(code: str, *, now: datetime) -> Account:
         channel="toy", code=code, name=code, external_id=code, sites=["toy.example"], secrets={"key": TOY_KEY}, now=now
     )
     flow = push_flows.flow_of(made, "shipments", now=now)
-    push_flows.set_mode(flow, "live", actor="test", now=now)
+    push_flows.set_mode(flow, "live", actor="test", now=now, why="for this test", early=True)
     return made

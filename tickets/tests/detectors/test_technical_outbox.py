@@ -35,7 +35,7 @@ def closed(house: House) -> bool:
 
 def live(house: House) -> None:
     flow = push_flows.flow_of(house.account, "shipments", now=house.clock())
-    push_flows.set_mode(flow, "live", actor="ines@example.com", now=house.clock())
+    push_flows.set_mode(flow, "live", actor="ines@example.com", now=house.clock(), why="for this test", early=True)
 
 
 def test_where_parcels_are_told_nothing_is_found(house: House) -> None:
