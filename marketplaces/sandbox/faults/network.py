@@ -12,9 +12,12 @@ _KEPT_HEADERS = ("x-amzn-ratelimit-limit", "x-ratelimit-rate")
 _SKEW = 600
 
 
-def _told(call: Call, status: int, body: bytes = b"", **headers: str) -> Response:
-    """An error that comes instead of the answer, with the rate the marketplace states in every answer."""
-    truth = call.serve(call.request)
+def _told(call: Call, status: int, body: bytes = b"", *, done: bool = True, **headers: str) -> Response:
+    """An error that comes instead of the answer, with the rate the marketplace states in every answer.
+
+    `done` = the request may have been carried out before the error; else nothing that changes anything is let through.
+    """
+    truth = call.serve(call.request) if done or call.request.method == "GET" else Response()
     kept = {name: value for name, value in truth.headers.items() if name.lower() in _KEPT_HEADERS}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status=status, headers={**kept, "Content-Type": "text/plain", **named}, body=body)
@@ -27,19 +30,19 @@ def _delivered(call: Call, **how: Any) -> Response | None:
 
 @kind("network")
 def throttled(call: Call) -> Response | None:
-    """429 that does not say when to come back."""
-    return _told(call, 429, b"slow down")
+    """429 that does not say when to come back. Nothing is done."""
+    return _told(call, 429, b"slow down", done=False)
 
 
 @kind("network")
 def throttled_until(call: Call) -> Response | None:
-    """429 that names the moment to come back: at once."""
-    return _told(call, 429, b"slow down", Retry_After="0")
+    """429 that names the moment to come back: at once. Nothing is done."""
+    return _told(call, 429, b"slow down", done=False, Retry_After="0")
 
 
 @kind("network")
 def out_of_order(call: Call) -> Response | None:
-    """500, 502 or 503 with a proxy's page."""
+    """500, 502 or 503 with a proxy's page; what was asked for may be done."""
     status = call.rng.choice((500, 502, 503))
     return _told(call, status, b"<html><h1>upstream failed</h1></html>", Content_Type="text/html")
 

@@ -156,6 +156,10 @@ def test_a_shipment_marks_its_pieces_as_sent_and_can_be_read_back(busy: Sandbox)
     listed = ask("/v1/shipments", {"datefrom": "2026-11-20"}).data["resources"]
     assert [parcel["shipmentId"] for parcel in listed] == [made.data["shipmentId"]]
     assert ask("/v1/shipments/carriers/DHL/trackingnumbers/1").status == 404
+    told = [row for row in call(f"{busy.url}/__sandbox/shipments").data if row["order"] == order["salesOrderId"]]
+    assert {row["account"] for row in told} == {"otto-de"}
+    assert {row["line"] for row in told} == {item["positionItemId"] for item in order["positionItems"]}
+    assert {(row["ordered"], row["confirmed"], row["confirmations"]) for row in told} == {(1, 1, 1)}
 
 
 def test_a_shipment_is_turned_down_in_ottos_words(busy: Sandbox) -> None:

@@ -154,3 +154,16 @@ def test_an_answer_can_be_lost_after_or_before_the_deed(sandbox: Sandbox, eu: Ca
 def test_an_unreadable_order_to_drop_is_refused(sandbox: Sandbox) -> None:
     for body in (b"", b"{}", b'{"path": 1, "when": "after"}', b'{"path": "x", "when": "never"}'):
         assert call(f"{sandbox.url}/__sandbox/drops", "POST", body=body).status == 400
+
+
+@pytest.mark.parametrize("kind", ["throttled", "throttled_until"])
+def test_who_is_told_to_slow_down_was_not_served(sandbox: Sandbox, eu: Call, kind: str) -> None:
+    order, other = open_order(sandbox, "amazon-eu"), open_order(sandbox, "bunnings-au")
+    plan = {"kinds": [kind], "rate": 1, "most": 1}
+    assert call(f"{sandbox.url}/__sandbox/faults", "POST", body=json.dumps(plan).encode()).status == 200
+    told = {"carrier_code": "AUSPOST", "tracking_number": "33A"}
+    assert confirm(eu, order).status == put(sandbox, other, "tracking", told).status == 429
+    assert (shipments_told(sandbox.state), other.tracking) == ([], {})
+    assert confirm(eu, order).status == put(sandbox, other, "tracking", told).status == 204
+    assert {row["confirmations"] for row in shipments_told(sandbox.state)} == {1}
+    assert other.tracking
