@@ -21,7 +21,11 @@ from marketplaces.services.pull import pull_stream
 
 #: Batches of events one run works on before it makes room for others.
 ROUNDS: Final = 20
-#: How long one run listens at a queue; the next one begins with the next minute.
+#: How long one run takes messages from a queue at most before it makes room for others.
+EMPTYING: Final = timedelta(seconds=15)
+#: An empty queue is looked at again so soon, until the next minute's run does; the run holds no worker meanwhile.
+LOOKS_AGAIN: Final = timedelta(seconds=10)
+#: From so long after its slot on a run leaves the looking to the next one.
 LISTENING: Final = timedelta(seconds=45)
 #: A stream that is being read is replayed after that.
 BUSY: Final = timedelta(seconds=20)
@@ -104,18 +108,24 @@ def drain_events(run: Run) -> None:
 
 
 @scheduled(
-    "events.receive.{channel}", "* * * * *", queue="realtime", soft=120, freshness=timedelta(minutes=5),
+    "events.receive.{channel}", "* * * * *", queue="realtime", soft=60, freshness=timedelta(minutes=5),
     scope=Scope(name="queues", members=events.queues_at, rows=schedule.queue_rows),
 )  # fmt: skip
 def receive_events(run: Run) -> None:
-    """Takes events from the marketplace's queue, waiting there for new ones most of the minute."""
+    """Takes what lies in the marketplace's queue, and looks again every ten seconds; no worker waits meanwhile."""
     account = Account.objects.get(pk=run.account_id)
-    until = clock() + LISTENING
-    total = queues.Received()
-    while clock() < until and not total.is_busy:
-        total += queues.receive(account, now=clock(), wait=queues.LONGEST_WAIT)
+    until, total, is_empty = clock() + EMPTYING, queues.Received(**run.progress), False
+    while clock() < until and not is_empty:
+        part = queues.receive(account, now=clock(), wait=queues.SHORTEST_WAIT)
+        if part.is_busy:
+            return
+        total, is_empty = total + part, not part.messages
         with run.step(progress=total.in_words()):
             pass
+    if not is_empty:
+        raise Retry(0.0, note="more messages wait")
+    if clock() < run.slot + LISTENING:
+        raise Retry(LOOKS_AGAIN.total_seconds(), note="looks again")
 
 
 @scheduled(

@@ -31,8 +31,10 @@ from marketplaces.services.inlets import route_key
 
 log = logging.getLogger(__name__)
 
-#: The longest a queue lets us wait for a message [s].
-LONGEST_WAIT: Final = 20
+#: The shortest wait with which a queue asks all of its servers, not only some, and says for sure that it is empty [s].
+SHORTEST_WAIT: Final = 1
+#: No answer of a queue takes longer; a worker that waits for one does nothing else [s].
+PATIENCE: Final = 10
 #: What one request brings at most.
 BATCH: Final = 10
 #: A message we received and did not delete comes again after so long [s].
@@ -179,7 +181,7 @@ def _client(queue: Queue) -> Any:
     import boto3
     from botocore.config import Config
 
-    patience = Config(connect_timeout=5, read_timeout=LONGEST_WAIT + 15, retries={"total_max_attempts": 3})
+    patience = Config(connect_timeout=3, read_timeout=PATIENCE, retries={"total_max_attempts": 2})
     return boto3.session.Session().client(
         "sqs", region_name=queue.region, endpoint_url=queue.endpoint, aws_access_key_id=queue.key_id,
         aws_secret_access_key=queue.secret, config=patience,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from domventas.core import tenancy
 from domventas.core.jobs import firing, runner
 from domventas.core.models import Client, Route, TaskRun
 from domventas.core.roles import Role
+from marketplaces import tasks
 from marketplaces.models import Account, InboundEvent, Inlet, RawDocument
 from marketplaces.sandbox.server import Sandbox, start
 from marketplaces.selectors import events as selectors
@@ -205,16 +207,44 @@ def test_a_queue_has_one_reader(sandbox: Sandbox, house: Client):
     assert not queues.receive(amazon(), now=NOW).is_busy
 
 
-def test_the_listening_job_is_one_run_for_each_queue_and_tells_what_came(sandbox: Sandbox, house: Client, monkeypatch):
-    monkeypatch.setattr("marketplaces.tasks.LISTENING", timedelta(seconds=0.2))
-    monkeypatch.setattr(queues, "LONGEST_WAIT", 0)
+def listen(run: TaskRun) -> str:
+    outcome = runner.execute("events.receive.{channel}", run.client_id, run.pk)
+    run.refresh_from_db()
+    return outcome
+
+
+def test_the_listening_job_is_one_run_for_each_queue_and_tells_what_came(sandbox: Sandbox, house: Client):
     control(sandbox, notify={"account": "amazon-eu", "refs": refs(sandbox, "amazon-eu", 1)})
     assert firing.fire("events.receive.amazon", now=NOW) == 1
     run = TaskRun.objects.get(task="events.receive.amazon")
-    assert runner.execute("events.receive.{channel}", run.client_id, run.pk) == "done"
-    run.refresh_from_db()
+    assert listen(run) == "done"
     assert run.progress["fresh"] == InboundEvent.objects.count() > 0
     assert KEYS["secret"] not in str(TaskRun.objects.values())
+
+
+def test_an_empty_queue_holds_no_worker_and_is_looked_at_again_within_its_minute(
+    sandbox: Sandbox, house: Client, monkeypatch
+):
+    firing.fire("events.receive.amazon", now=clock())
+    run = TaskRun.objects.get(task="events.receive.amazon")
+    empty(amazon())
+    begun = time.monotonic()
+    assert listen(run) == "queued"
+    assert time.monotonic() - begun < queues.SHORTEST_WAIT + 2, "the slot is free again at once"
+    assert (run.note, run.errors, run.not_before - clock() <= tasks.LOOKS_AGAIN) == ("looks again", 0, True)
+    control(sandbox, notify={"account": "amazon-eu", "refs": refs(sandbox, "amazon-eu", 1)})
+    TaskRun.objects.update(not_before=None, slot=clock() - tasks.LISTENING)
+    before = InboundEvent.objects.count()
+    assert listen(run) == "done", "the next minute's run goes on from here"
+    assert run.progress["fresh"] == InboundEvent.objects.count() - before > 0
+
+
+def test_a_long_queue_makes_room_for_others(sandbox: Sandbox, house: Client, monkeypatch):
+    monkeypatch.setattr(tasks, "EMPTYING", timedelta(0))
+    control(sandbox, notify={"account": "amazon-eu", "refs": refs(sandbox, "amazon-eu", 1)})
+    firing.fire("events.receive.amazon", now=NOW)
+    run = TaskRun.objects.get(task="events.receive.amazon")
+    assert (listen(run), run.note) == ("queued", "more messages wait")
 
 
 def test_a_finished_report_wakes_the_look_at_it(sandbox: Sandbox, house: Client):
