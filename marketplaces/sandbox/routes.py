@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from .wire import amazon_base, mirakl_base, otto_base, otto_orders, otto_products, otto_shipments
 from .wire.amazon_finances import list_transactions
+from .wire.amazon_notifications import (
+    create_destination,
+    create_subscription,
+    delete_subscription,
+    get_subscription,
+    list_destinations,
+)
 from .wire.amazon_orders import get_order, search_orders
 from .wire.amazon_reports import create_report, download, get_document, get_report, list_reports
 from .wire.amazon_sellers import marketplace_participations
@@ -53,10 +60,23 @@ def _amazon(state: State, region: str) -> list[Route]:
         ("GET", "/reports/2021-06-30/documents/{document_id}", "getReportDocument", get_document),
         ("GET", "/finances/2024-06-19/transactions", "listTransactions", list_transactions),
         ("GET", "/sellers/v1/marketplaceParticipations", "getMarketplaceParticipations", marketplace_participations),
+        ("GET", "/notifications/v1/subscriptions/{kind}", "getSubscription", get_subscription),
+        ("POST", "/notifications/v1/subscriptions/{kind}", "createSubscription", create_subscription),
+    ]
+    without_seller: list[tuple[str, str, str, amazon_base.Answer]] = [
+        ("GET", "/notifications/v1/destinations", "getDestinations", list_destinations),
+        ("POST", "/notifications/v1/destinations", "createDestination", create_destination),
+        (
+            "DELETE",
+            "/notifications/v1/subscriptions/{kind}/{ref}",
+            "deleteSubscriptionById",
+            delete_subscription,
+        ),
     ]
     return [
-        route(method, base + path, amazon_base.guarded(state, region, operation, answer))
-        for method, path, operation, answer in table
+        route(method, base + path, guard(state, region, operation, answer))
+        for guard, operations in ((amazon_base.guarded, table), (amazon_base.grantless, without_seller))
+        for method, path, operation, answer in operations
     ]
 
 

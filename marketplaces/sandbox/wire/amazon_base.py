@@ -24,7 +24,14 @@ RATES = {
     "getReportDocument": Rate(0.0167, 15),
     "listTransactions": Rate(0.5, 10),
     "getMarketplaceParticipations": Rate(0.016, 15),
+    "getDestinations": Rate(1, 5),
+    "createDestination": Rate(1, 5),
+    "getSubscription": Rate(1, 5),
+    "createSubscription": Rate(1, 5),
+    "deleteSubscriptionById": Rate(1, 5),
 }
+#: What an application may ask for without a seller's consent.
+NOTIFICATIONS = "sellingpartnerapi::notifications"
 _request_numbers = itertools.count(1)
 
 Answer = Callable[..., Response]
@@ -41,10 +48,12 @@ def bad_request(details: str) -> Response:
 
 
 def sign_in(state: State, request: Request) -> Response:
-    """Login with Amazon: a refresh token becomes an access token for an hour."""
+    """Login with Amazon: a refresh token, or the application's own right to a scope, becomes a token for an hour."""
     form = request.form()
     if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
         return _sign_in_error("invalid_client", "Client authentication failed", 401)
+    if form.get("grant_type") == "client_credentials":
+        return _sign_in_app(state, form.get("scope", ""))
     if form.get("grant_type") != "refresh_token":
         return _sign_in_error("unsupported_grant_type", "The authorization grant type is not supported")
     refresh_token = form.get("refresh_token", "")
@@ -67,6 +76,16 @@ def sign_in(state: State, request: Request) -> Response:
     )
 
 
+def _sign_in_app(state: State, scope: str) -> Response:
+    if scope != NOTIFICATIONS:
+        return _sign_in_error("invalid_scope", "The requested scope is invalid")
+    with state.lock:
+        serial = f"{scope}:{len(state.app_tokens)}:{state.world.seed}"
+        token = "Atc|" + hashlib.sha256(serial.encode()).hexdigest()
+        state.app_tokens[token] = (scope, state.timer() + TOKEN_SECONDS)
+    return json_response({"access_token": token, "scope": scope, "token_type": "bearer", "expires_in": TOKEN_SECONDS})
+
+
 def _sign_in_error(code: str, description: str, status: int = 400) -> Response:
     return json_response({"error": code, "error_description": description}, status)
 
@@ -81,6 +100,23 @@ def guarded(state: State, region: str, operation: str, answer: Answer) -> Answer
             if isinstance(account, Response)
             else _metered(state, account, operation, answer, request, arguments)
         )
+        return response.with_headers(x_amzn_RequestId=_request_id())
+
+    return serve
+
+
+def grantless(state: State, region: str, operation: str, answer: Answer) -> Answer:
+    """Let an application within its quota through to `answer(state, region, request)`; a seller's token is no good."""
+
+    def serve(request: Request, **arguments: str) -> Response:
+        scope, expires = state.app_tokens.get(request.headers.get("x-amz-access-token", ""), ("", 0.0))
+        if scope != NOTIFICATIONS or expires <= state.timer():
+            denied = "Access to requested resource is denied."
+            response = error(403, "Unauthorized", denied, "The operation takes a token of the application, not this.")
+        elif state.buckets.take(f"application {region}", operation, RATES[operation]):
+            response = error(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
+        else:
+            response = answer(state, region, request, **arguments)
         return response.with_headers(x_amzn_RequestId=_request_id())
 
     return serve

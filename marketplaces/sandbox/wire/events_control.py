@@ -8,7 +8,7 @@ from typing import Any
 
 from ..world.places import ACCOUNTS
 from . import webhooks
-from .http import Request, Response, Route, json_response, route
+from .http import Request, Response, Route, iso, json_response, route
 from .notifications import Publisher
 from .sqs_api import sqs_routes
 from .state import State
@@ -16,6 +16,7 @@ from .state import State
 _HELP = (
     'send {"notify": {"account": "amazon-eu", "refs": ["…"], "times": 1, "shuffle": 0}},'
     ' {"queue": {"name": "domventas", "duplicate": 0.3, "shuffle": true, "expire": true}}'
+    ' {"subscription": {"account": "amazon-eu", "kind": "ORDER_CHANGE", "action": "remove"}}, or "deny", "allow"'
     ' or {"webhook": {"url": "http://127.0.0.1:8000/in/…", "secret": "…", "refs": ["…"], "way": "signed"}}'
 )
 
@@ -26,7 +27,15 @@ def event_routes(state: State) -> list[Route]:
 
     def look(_: Request) -> Response:
         publisher.publish()
-        return json_response({"queues": {name: _view(state, name) for name in sorted(state.queues)}})
+        return json_response(
+            {
+                "queues": {name: _view(state, name) for name in sorted(state.queues)},
+                "subscriptions": [
+                    {"account": account, "kind": kind, "queue": one.destination.queue, "since": iso(one.since)}
+                    for (account, kind), one in sorted(state.subscriptions.items())
+                ],
+            }
+        )
 
     def act(request: Request) -> Response:
         try:
@@ -35,6 +44,8 @@ def event_routes(state: State) -> list[Route]:
                 return json_response(_notify(publisher, asked["notify"]))
             if "queue" in asked:
                 return json_response(_steer(state, asked["queue"]))
+            if "subscription" in asked:
+                return json_response(_rights(state, asked["subscription"]))
             return json_response(_send(state, asked["webhook"]))
         except (ValueError, KeyError, TypeError):
             return json_response({"message": _HELP}, 400)
@@ -73,6 +84,21 @@ def _steer(state: State, asked: dict[str, Any]) -> dict[str, Any]:
         queue.random = Random(int(asked["seed"]))
     expired = queue.expire() if asked.get("expire") else 0
     return {"expired": expired, **_view(state, queue.name)}
+
+
+def _rights(state: State, asked: dict[str, Any]) -> dict[str, Any]:
+    """Take a subscription away as somebody in Seller Central might, or the right to it."""
+    key = (ACCOUNTS[asked["account"]].code, str(asked["kind"]))
+    match asked["action"]:
+        case "remove":
+            return {"removed": state.subscriptions.pop(key, None) is not None}
+        case "deny":
+            state.denied.add(key)
+        case "allow":
+            state.denied.discard(key)
+        case action:
+            raise ValueError(action)
+    return {"denied": key in state.denied}
 
 
 def _send(state: State, asked: dict[str, Any]) -> dict[str, Any]:

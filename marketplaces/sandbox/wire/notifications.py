@@ -1,4 +1,4 @@
-"""Amazon's notifications: every change of an order, as the clock reaches it, and every report that is finished."""
+"""Amazon's notifications, to whom has subscribed: changes of orders as the clock reaches them, finished reports."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 
 from ..world.model import Order
 from ..world.places import ACCOUNTS, SITES, Account
+from .amazon_notifications import Subscription
 from .amazon_order_view import fulfillment_status
 from .amazon_reports import finished_reports
 from .http import iso
 from .sqs_queue import Queue
 from .state import State
 
-#: The queue both Amazon accounts deliver to, and where we put what nobody wants.
+#: The queue that is there from the beginning, and where we put what nobody wants.
 QUEUE, DEAD = "domventas", "domventas-dead"
 _STATUS = {
     "PENDING": "Pending",
@@ -47,14 +48,20 @@ class Publisher:
         now, count = self.state.clock(), 0
         with self.lock:
             for account in _amazon():
-                for moment, ref in self._between(account, self.until, now):
-                    self.send(order_change(self.state, account, ref, moment))
+                wanted = self._wanted(account, "ORDER_CHANGE")
+                if wanted is None:
+                    continue
+                for moment, ref in self._between(account, max(self.until, wanted.since), now):
+                    self.send(order_change(self.state, account, ref, moment), wanted)
                     count += 1
             self.until = max(now, self.until)
             for asked in finished_reports(self.state):
-                if asked.ref not in self.reports:
-                    self.reports.add(asked.ref)
-                    self.send(report_finished(self.state, ACCOUNTS[asked.account], asked.ref, asked.kind))
+                if asked.ref in self.reports:
+                    continue
+                self.reports.add(asked.ref)
+                account = ACCOUNTS[asked.account]
+                if (wanted := self._wanted(account, "REPORT_PROCESSING_FINISHED")) is not None:
+                    self.send(report_finished(self.state, account, asked.ref, asked.kind), wanted)
                     count += 1
         return count
 
@@ -68,9 +75,19 @@ class Publisher:
             found += [order_change(self.state, account, ref, moment) for moment in moments]
         return found
 
-    def send(self, notification: dict[str, Any]) -> None:
-        """Put one on the queue."""
-        self.state.queues[QUEUE].send(json.dumps(notification))
+    def send(self, notification: dict[str, Any], wanted: Subscription | None = None) -> None:
+        """Put one on the queue subscribed for, or on the one there is from the beginning."""
+        if wanted is not None:
+            named = "NotificationMetadata" if "NotificationMetadata" in notification else "notificationMetadata"
+            key = "SubscriptionId" if named[0] == "N" else "subscriptionId"
+            notification[named][key] = wanted.ref
+        queue = self.state.queues.get(wanted.destination.queue if wanted else QUEUE)
+        if queue is not None:
+            queue.send(json.dumps(notification))
+
+    def _wanted(self, account: Account, kind: str) -> Subscription | None:
+        found: Subscription | None = self.state.subscriptions.get((account.code, kind))
+        return found
 
     def _between(self, account: Account, since: datetime, until: datetime) -> Iterator[tuple[datetime, str]]:
         if account.code not in self.changes:

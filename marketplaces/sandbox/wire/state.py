@@ -70,6 +70,14 @@ class State:
     parcels: dict[str, Any] = field(default_factory=dict)
     """Shipments told by a partner of Otto, by their id."""
     queues: dict[str, Queue] = field(default_factory=dict)
+    app_tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Tokens of the application itself, for what needs no seller: scope and end."""
+    destinations: dict[str, Any] = field(default_factory=dict)
+    """Where Amazon may send notifications to, by id."""
+    subscriptions: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What is told at all: by account and type of notification."""
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    """Types of notification an account's application has no right to."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     _by_ref: dict[str, dict[str, Order]] = field(default_factory=dict)
     _kept: dict[str, Any] = field(default_factory=dict)

@@ -15,7 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from marketplaces.sandbox.server import Sandbox, start
-from marketplaces.tests.sandbox.conftest import NOW, call
+from marketplaces.tests.sandbox.conftest import NOW, amazon_of, call
+from marketplaces.tests.sandbox.test_notifications_wire import app_of, destination
 from marketplaces.tests.sandbox.test_wire_contract import descriptions as descriptions
 
 KEY = {"aws_access_key_id": "sandbox-queue-key", "aws_secret_access_key": "sandbox-queue-secret"}
@@ -32,6 +33,14 @@ def client(sandbox: Sandbox, **other: str) -> Any:
     once = Config(retries={"total_max_attempts": 1})
     known = {"region_name": "eu-west-1", "endpoint_url": f"{sandbox.url}/sqs", "config": once, **KEY, **other}
     return boto3.session.Session().client("sqs", **known)
+
+
+def subscribe(sandbox: Sandbox, code: str) -> None:
+    """Ask for every change of the account's orders."""
+    app = app_of(sandbox, region={"us": "na"}.get(code, code))
+    body = {"payloadVersion": "1.0", "destinationId": destination(app)}
+    ask = amazon_of(sandbox, f"Atzr|sandbox-{code}")
+    assert ask("/notifications/v1/subscriptions/ORDER_CHANGE", method="POST", body=body).status == 200
 
 
 def test_what_is_received_is_hidden_then_comes_again_until_it_is_deleted(quiet: Sandbox):
@@ -98,6 +107,8 @@ def test_a_queue_that_is_not_there_is_told_in_the_clients_own_words(quiet: Sandb
 
 def test_each_change_of_an_order_is_told_when_the_clock_reaches_it(quiet: Sandbox, descriptions: Path):
     sqs, url = client(quiet), f"{quiet.url}/sqs/000000000000/domventas"
+    subscribe(quiet, "eu")
+    subscribe(quiet, "us")
     until = NOW + timedelta(hours=30)
     orders = [o for code in ("amazon-eu", "amazon-us") for o in quiet.state.world.orders[code]]
     expected = sorted((o.ref, at) for o in orders for at in o.changes if NOW < at <= until)
