@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Effect(StrEnum):
@@ -58,6 +59,44 @@ class Forged(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribed:
+    """A subscription as the marketplace has it.
+
+    Attributes:
+        ref: its id there.
+        target: where it delivers to, as `Asking.target` names our own address.
+    """
+
+    ref: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How a marketplace is asked to send its events: what, where to, and the three calls it takes.
+
+    The calls are kept apart so that whoever uses them can look before he asks, and look again when an answer is lost.
+    A border error is let through; `create` of what is there already may raise `Refused` with status 409.
+
+    Attributes:
+        topics: what to ask for, by the marketplace's own names. One may be refused while the others are granted.
+        inlet: the kind of our addresses it delivers to: `sqs` or `webhook`.
+        target: (session, our address: a queue's or a webhook's URL) → the marketplace's own name of it, under which it
+            is made known there if it is not yet. Repeatable.
+        find: (session, topic) → the subscription as it stands there; None when there is none.
+        create: (session, topic, target) → the new subscription.
+        remove: (session, topic, ref) → nothing; one that is gone already is no error.
+    """
+
+    topics: tuple[str, ...]
+    inlet: str
+    target: Callable[[Any, str], str]
+    find: Callable[[Any, str], Subscribed | None]
+    create: Callable[[Any, str, str], Subscribed]
+    remove: Callable[[Any, str, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
     """A connector's capability to be told things.
 
@@ -65,7 +104,7 @@ class Events:
         read: one message → its hints. Raises `Malformed`.
         verify: (message, active secrets, now) → None, or `Forged`; None when the marketplace sends no webhooks.
             Compares in constant time and accepts any of several secrets, as they overlap during a rotation.
-        queues: the notification types to subscribe to on a queue; empty when it has none.
+        queues: the notification types that come by a queue; empty when it has none.
         seller: the account a queue's message is for, as `Account.external_id`. Raises `Malformed`.
     """
 
@@ -73,3 +112,5 @@ class Events:
     verify: Callable[[Arrived, Sequence[str], datetime], None] | None = None
     queues: tuple[str, ...] = ()
     seller: Callable[[Arrived], str] | None = None
+    asking: Asking | None = None
+    """How to ask the marketplace for its events; None where people do it in its own pages, or it needs no asking."""

@@ -12,6 +12,7 @@ from marketplaces.connectors.amazon import (
     reports,
     settlements,
     shipments,
+    subscriptions,
     transactions,
 )
 from marketplaces.connectors.amazon.settlement_file import parse_settlement
@@ -73,7 +74,12 @@ amazon = Connector(
         history=timedelta(days=540),
     ),
     shipments=shipments.SHIPMENTS,
-    events=Events(read=notifications.read, queues=notifications.QUEUES, seller=notifications.seller),
+    events=Events(
+        read=notifications.read,
+        queues=notifications.QUEUES,
+        seller=notifications.seller,
+        asking=subscriptions.ASKING,
+    ),
     parse_settlement=parse_settlement,
     rights={
         "orders": "role “Inventory and Order Tracking”",

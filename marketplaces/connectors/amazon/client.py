@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Unauthorized, Unavailable
@@ -27,6 +28,11 @@ LIMITS = {
     "reports.document": Limit(rate=0.0167, burst=15),
     "finances.transactions": Limit(rate=0.5, burst=10),
     "sellers.participations": Limit(rate=0.016, burst=15),
+    "destinations.list": Limit(rate=1.0, burst=5),
+    "destinations.create": Limit(rate=1.0, burst=5),
+    "subscriptions.get": Limit(rate=1.0, burst=5),
+    "subscriptions.create": Limit(rate=1.0, burst=5),
+    "subscriptions.delete": Limit(rate=1.0, burst=5),
 }
 _TOKEN_NAME = "lwa"  # noqa: S105  # the name of a drawer, not a secret
 #: What the details of a 403 say when it is the token that is refused, not the right.
@@ -49,8 +55,12 @@ class AmazonSession:
         operation: str,
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        scope: str = "",
     ) -> Answer:
         """Send one request with a valid token; a token refused before its time is renewed once.
+
+        Args:
+            scope: what the application may ask in its own name, without the seller's consent (*grantless*).
 
         Raises:
             Unauthorized: also the new token is refused, or no token is given.
@@ -63,8 +73,11 @@ class AmazonSession:
                 method, url, operation=operation, headers=self._headers(token), params=params, json=json
             )
 
+        name, make = (f"{_TOKEN_NAME} {scope}", partial(self._sign_in_app, scope)) if scope else (
+            _TOKEN_NAME, self._sign_in,
+        )  # fmt: skip
         try:
-            return with_token(self.door, _TOKEN_NAME, self._sign_in, send)
+            return with_token(self.door, name, make, send)
         except Forbidden as error:
             if _TOKEN_REFUSED not in error.excerpt.lower():
                 raise
@@ -92,22 +105,31 @@ class AmazonSession:
         return {"x-amz-access-token": token, "x-amz-date": moment, "user-agent": _AGENT, "accept": "application/json"}
 
     def _sign_in(self) -> Token:
+        refresh_token = self.door.credentials.get("refresh_token", "")
+        # A revoked consent comes as 400 invalid_grant: people have to act, as with 401.
+        return self._token(
+            "Amazon gives no access token: consent or client secret is not valid any more.",
+            grant_type="refresh_token", refresh_token=refresh_token,
+        )  # fmt: skip
+
+    def _sign_in_app(self, scope: str) -> Token:
+        return self._token(
+            f"Amazon gives the application no token for {scope}: in Develop Apps it lacks the right to it.",
+            grant_type="client_credentials", scope=scope,
+        )  # fmt: skip
+
+    def _token(self, refused: str, **asked: str) -> Token:
         given = self.door.credentials
         form = {
-            "grant_type": "refresh_token",
-            "refresh_token": given.get("refresh_token", ""),
-            "client_id": given.get("client_id", ""),
-            "client_secret": given.get("client_secret", ""),
-        }
+            **asked, "client_id": given.get("client_id", ""), "client_secret": given.get("client_secret", ""),
+        }  # fmt: skip
         url = self.door.hosts["token"] + "/o2/token"
         try:
             answer = self.door.http.request("POST", url, operation="token", data=form, throttled=False)
         except (Refused, Forbidden) as error:
-            # A revoked consent comes as 400 invalid_grant: people have to act, as with 401.
             raise Unauthorized(
-                "Amazon gives no access token: consent or client secret is not valid any more.",
-                operation="token", status=error.status, request_id=error.request_id, excerpt=error.excerpt,
-            ) from None  # fmt: skip
+                refused, operation="token", status=error.status, request_id=error.request_id, excerpt=error.excerpt
+            ) from None
         body = answer.json()
         seconds = body.get("expires_in") if isinstance(body, dict) else None
         if not isinstance(seconds, int) or isinstance(seconds, bool):

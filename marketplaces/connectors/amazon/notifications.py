@@ -9,14 +9,8 @@ from marketplaces.events import Arrived, Effect, Hint
 from marketplaces.http import strict_json
 from marketplaces.protocols.reading import Row, maybe_instant, maybe_text, part, text
 
-#: What to subscribe to. Amazon itself says to keep polling behind them.
-QUEUES: Final = (
-    "ORDER_CHANGE",
-    "REPORT_PROCESSING_FINISHED",
-    "FEED_PROCESSING_FINISHED",
-    "ANY_OFFER_CHANGED",
-    "FBA_INVENTORY_AVAILABILITY_CHANGES",
-)
+#: What we act on, and so ask for. Amazon itself says to keep polling behind them.
+QUEUES: Final = ("ORDER_CHANGE", "REPORT_PROCESSING_FINISHED")
 
 
 def read(message: Arrived) -> list[Hint]:

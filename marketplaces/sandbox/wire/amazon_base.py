@@ -112,7 +112,7 @@ def grantless(state: State, region: str, operation: str, answer: Answer) -> Answ
         scope, expires = state.app_tokens.get(request.headers.get("x-amz-access-token", ""), ("", 0.0))
         if scope != NOTIFICATIONS or expires <= state.timer():
             denied = "Access to requested resource is denied."
-            response = error(403, "Unauthorized", denied, "The operation takes a token of the application, not this.")
+            response = error(403, "Unauthorized", denied, "The access token you provided is none of the application's.")
         elif state.buckets.take(f"application {region}", operation, RATES[operation]):
             response = error(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
         else:
