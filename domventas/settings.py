@@ -156,6 +156,7 @@ DOMVENTAS_CONNECTORS = env_list("DOMVENTAS_CONNECTORS", "marketplaces.connectors
 SANDBOX_URL = env("SANDBOX_URL", "http://127.0.0.1:8790")
 LIVE_PUSHES = env_bool("LIVE_PUSHES")  # only production writes to live marketplaces
 REDIS_URL = env("REDIS_URL")
+PUBLIC_URL = env("PUBLIC_URL")  # as marketplaces reach us, where they are told to send webhooks
 # A queue of the platform's own, for the events of every client's accounts; clients may bring their own instead.
 EVENT_QUEUE = {
     "url": env("EVENT_QUEUE_URL"), "key_id": env("EVENT_QUEUE_KEY_ID"), "secret": env("EVENT_QUEUE_SECRET"),

@@ -13,8 +13,8 @@ from domventas.core.jobs import Run, Scope, scheduled
 from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
 from marketplaces.registry import connectors
-from marketplaces.selectors import events
-from marketplaces.services import event_drain, gaps, inbox, quarantine, queues, raw, replay, schedule
+from marketplaces.selectors import events, subscriptions
+from marketplaces.services import asking, event_drain, gaps, inbox, quarantine, queues, raw, replay, schedule
 from marketplaces.services.claims import Busy
 from marketplaces.services.outbox_drain import drain
 from marketplaces.services.pull import pull_stream
@@ -126,6 +126,19 @@ def receive_events(run: Run) -> None:
         raise Retry(0.0, note="more messages wait")
     if clock() < run.slot + LISTENING:
         raise Retry(LOOKS_AGAIN.total_seconds(), note="looks again")
+
+
+@scheduled(
+    "events.subscribe.{channel}", "35 4 * * *", soft=240, overlap="queue", freshness=timedelta(hours=26),
+    scope=Scope(name="subscriptions", members=subscriptions.accounts_at, rows=schedule.asking_rows,
+                names=schedule.names),
+)  # fmt: skip
+def subscribe_to_events(run: Run) -> None:
+    """Asks the marketplace for its events and looks daily whether it still sends them; at once when an inlet opens."""
+    account = Account.objects.get(pk=run.account_id)
+    done = asking.align(account, now=clock(), step=run.step)
+    if done.retry_after is not None:
+        raise Retry(done.retry_after.total_seconds(), note=done.note)
 
 
 @scheduled(

@@ -5,6 +5,7 @@ from marketplaces.admin.events import InboundEventAdmin, InletAdmin
 from marketplaces.admin.outbox import OutboxAttemptAdmin, OutboxCommandAdmin, PushFlowAdmin, PushSwitchAdmin
 from marketplaces.admin.raw import QuarantinedAdmin, RawDocumentAdmin, SchemaDriftAdmin
 from marketplaces.admin.streams import ReportJobAdmin, StreamAdmin, SyncWindowAdmin
+from marketplaces.admin.subscriptions import SubscriptionAdmin
 
 __all__ = [
     "AccountAdmin",
@@ -20,5 +21,6 @@ __all__ = [
     "SchemaDriftAdmin",
     "SiteAdmin",
     "StreamAdmin",
+    "SubscriptionAdmin",
     "SyncWindowAdmin",
 ]

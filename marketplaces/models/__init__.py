@@ -1,7 +1,7 @@
 """Tables of the border: who we talk to, what they said, and how far we have read."""
 
 from marketplaces.models.accounts import Account, AccountSite, Credential, Site
-from marketplaces.models.events import InboundEvent, Inlet
+from marketplaces.models.events import InboundEvent, Inlet, Subscription
 from marketplaces.models.outbox import OutboxAttempt, OutboxCommand, PushFlow, PushSwitch
 from marketplaces.models.raw import Quarantined, RawDocument, SchemaDrift
 from marketplaces.models.sync import ReportJob, Stream, StreamDay, SyncWindow
@@ -23,5 +23,6 @@ __all__ = [
     "Site",
     "Stream",
     "StreamDay",
+    "Subscription",
     "SyncWindow",
 ]

@@ -42,6 +42,44 @@ class Inlet(ClientModel):
         return f"{self.account} · {self.get_kind_display()}"
 
 
+class Subscription(ClientModel):
+    """One thing an account has asked its marketplace to tell it, as it stood there when we last looked.
+
+    `target` is the marketplace's own name of our address. `asked_at` is when a person wanted it: until it has been
+    worked on, a subscription that delivers to another address may be taken away and made again for ours.
+    """
+
+    volatile = True
+    free_text = ()
+
+    class State(models.TextChoices):
+        ASKED = "asked", _("asked for")
+        SUBSCRIBED = "subscribed", _("subscribed")
+        ELSEWHERE = "elsewhere", _("delivers to another address")
+        REFUSED = "refused", _("refused")
+        FAILED = "failed", _("not known, tried again")
+
+    account = ClientForeignKey(Account, on_delete=models.CASCADE, related_name="subscriptions")
+    topic = models.CharField(_("topic"), max_length=80)
+    state = models.CharField(_("state"), max_length=12, choices=State, default=State.ASKED)
+    ref = models.CharField(_("their id"), max_length=200, blank=True)
+    target = models.CharField(_("delivers to"), max_length=300, blank=True)
+    since = models.DateTimeField(_("since"), null=True, blank=True)
+    asked_at = models.DateTimeField(_("asked for at"), null=True, blank=True)
+    checked_at = models.DateTimeField(_("looked at"), null=True, blank=True)
+    note = models.CharField(_("note"), max_length=500, blank=True)
+
+    class Meta(ClientModel.Meta):
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
+        constraints = [
+            models.UniqueConstraint(fields=["client", "account", "topic"], name="subscription_account_topic_uniq")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} · {self.topic}"
+
+
 class InboundEvent(ClientModel):
     """One event as it came: a hint to fetch something. Known by its sender's id, so a repetition is nothing new.
 

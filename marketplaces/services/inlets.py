@@ -18,6 +18,7 @@ from domventas.core.errors import Refused
 from domventas.core.models import Route
 from marketplaces.models import Account, Inlet
 from marketplaces.registry import connectors
+from marketplaces.services import asking
 from marketplaces.shared import limiter
 
 #: Old secrets count so long after a new one was set: both sides need not change in the same second.
@@ -82,10 +83,14 @@ def set_secret(inlet: Inlet, secret: str, *, now: datetime, key_id: str = "", ov
 
 
 def close(inlet: Inlet, *, now: datetime) -> None:
-    """Answer there no more; what came stays. A closed inlet does not open again: a new one has a new address."""
+    """Answer there no more; what came stays. A closed inlet does not open again: a new one has a new address.
+
+    What the marketplace was asked to send there is taken back, or asked for at another inlet of the account.
+    """
     with transaction.atomic():
         Route.objects.filter(kind=inlet.kind, key=inlet.key, client=inlet.client_id or 0).delete()
-        Inlet.objects.filter(pk=inlet.pk, closed_at=None).update(closed_at=now, secrets={})
+        if Inlet.objects.filter(pk=inlet.pk, closed_at=None).update(closed_at=now, secrets={}):
+            asking.ask_if_possible(inlet.account, now=now)
 
 
 def active_secrets(inlet: Inlet, *, now: datetime) -> list[str]:
@@ -123,7 +128,9 @@ def _open(
     try:
         with transaction.atomic():
             Route.objects.create(kind=kind, key=key, client_id=account.client_id, account=account.pk)
-            return Inlet.objects.create(**says)
+            made = Inlet.objects.create(**says)
+            asking.ask_if_possible(account, now=now)
+            return made
     except IntegrityError:
         raise Refused(_("This seller's events come from that queue already.")) from None
 

@@ -13,7 +13,7 @@ from domventas.core.errors import Refused
 from domventas.core.models import TaskRun
 from marketplaces.models import Account, Stream
 from marketplaces.port import Checked
-from marketplaces.services import accounts, schedule, streams
+from marketplaces.services import accounts, asking, schedule, streams
 
 
 def begin(
@@ -86,6 +86,7 @@ def start(account: Account, *, flows: Collection[str], first_day: date | None, n
         account.cutover_on, account.status = first_day, Account.Status.ACTIVE
         account.save(update_fields=["cutover_on", "status"])
         streams.pause([stream for stream in all_of_it if stream.flow not in flows])
+        asking.ask_if_possible(account, now=now)
         chosen = Stream.objects.filter(account=account, flow__in=flows).select_related("account").order_by("flow")
         return [schedule.run_now(stream, now=now) for stream in chosen]
 

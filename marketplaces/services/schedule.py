@@ -49,6 +49,11 @@ def queue_rows() -> list[tuple[str, str]]:
     return [(name, "") for name, connector in connectors.items() if connector.events and connector.events.queues]
 
 
+def asking_rows() -> list[tuple[str, str]]:
+    """Marketplaces that can be asked for their events; the cadence is the job's own."""
+    return [(name, "") for name, connector in connectors.items() if connector.events and connector.events.asking]
+
+
 def every_row() -> list[tuple[str, str]]:
     """Every marketplace; the cadence is the job's own."""
     return [(name, "") for name in connectors]
