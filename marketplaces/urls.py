@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from marketplaces.pages import connect, connect_account, monitor, pushes, raw, stream
+from marketplaces.pages import connect, connect_account, monitor, pushes, raw, stream, subscriptions
 
 app_name = "marketplaces"
 urlpatterns = [
     path("system/connect/", connect.connect, name="connect"),
     path("system/connect/<int:pk>/", connect_account.show, name="connect_account"),
     path("system/monitor/", monitor.show, name="monitor"),
+    path("system/subscribe/<int:pk>/", subscriptions.subscribe, name="subscribe"),
     path("system/monitor/<int:pk>/", stream.steer, name="steer"),
     path("system/monitor/<int:pk>/replay/", stream.ask_replay, name="replay"),
     path("system/pushes/", pushes.show, name="pushes"),

@@ -29,10 +29,12 @@ from marketplaces.models import Account
 from marketplaces.pages.advice import Advice, advice
 from marketplaces.pages.connect import capabilities, may_connect, steps
 from marketplaces.pages.connect_forms import RangeForm, SecretsForm
+from marketplaces.pages.subscriptions import CONNECT, SUBSCRIBE
 from marketplaces.pages.words import FLOWS
 from marketplaces.port import Connector
 from marketplaces.registry import connectors
 from marketplaces.selectors.progress import Stage, ending_of, progress
+from marketplaces.selectors.subscriptions import asked
 from marketplaces.services import onboarding
 
 #: What the first reading asks for when nobody chooses another day.
@@ -161,6 +163,9 @@ def _first_reading(request: HttpRequest, context: dict[str, Any], account: Accou
     found = progress(account, now=context["now"])
     monitor = reverse("marketplaces:monitor")
     context |= {
+        "asked": asked([account]).get(account.pk),
+        "may_subscribe": request.user.has_perm(SUBSCRIBE),
+        "back": CONNECT,
         "steps": steps(6 if found.is_done else 5),
         "progress": found,
         "percent": round(found.share * 100),

@@ -19,6 +19,7 @@ from domventas.core.pages import GetForm, is_fragment, page, with_query
 from domventas.core.sheets import as_csv
 from marketplaces.models import Account, Stream
 from marketplaces.pages import border as lower
+from marketplaces.pages.subscriptions import SUBSCRIBE
 from marketplaces.pages.words import FLOWS, HEALTHS, LOOKS
 from marketplaces.selectors import monitor
 from marketplaces.selectors.border import border
@@ -110,6 +111,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "cell": next((cell for cell in cells.values() if cell.is_open), None),
         "close_url": with_query(request, stream=None),
         "may_steer": request.user.has_perm(STEER),
+        "may_subscribe": request.user.has_perm(SUBSCRIBE),
         "filters": filters.strip(request, csv=True),
         "live_url": request.get_full_path(),
         "is_live": is_fragment(request),

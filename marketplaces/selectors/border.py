@@ -11,10 +11,11 @@ from django.db.models import Count
 from domventas.core.jobs.requeue import quarantined_runs
 from marketplaces.models import Account
 from marketplaces.registry import connectors
-from marketplaces.selectors import budget, events, outbox
+from marketplaces.selectors import budget, events, outbox, subscriptions
 from marketplaces.selectors.budget import Budget, Host
 from marketplaces.selectors.events import EventCount
 from marketplaces.selectors.outbox import FlowRow
+from marketplaces.selectors.subscriptions import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Standing:
         budgets: every limited operation, the scarcest first; empty also while Valkey is away.
         hosts: those that failed lately; whatever is not named is asked as usual.
         pushes: what the account can be told. events: None when the account has no inlet and got no event.
+        asked: None where the marketplace cannot be asked for its events.
         runs: jobs put aside because their process died each time.
     """
 
@@ -33,6 +35,7 @@ class Standing:
     hosts: list[Host] = field(default_factory=list)
     pushes: list[FlowRow] = field(default_factory=list)
     events: EventCount | None = None
+    asked: Asked | None = None
     runs: int = 0
 
     @property
@@ -61,6 +64,8 @@ def border() -> Border:
         pushes[row.account.pk].append(row)
     counts = {row.account_id: row for row in events.counts()}
     runs = dict(quarantined_runs().order_by().values_list("account_id").annotate(count=Count("pk")))
+    accounts = list(Account.objects.filter(channel__in=list(connectors)).order_by("code"))
+    asked = subscriptions.asked(accounts)
     standings = [
         Standing(
             account=account,
@@ -68,9 +73,10 @@ def border() -> Border:
             hosts=[host for host in hosts or () if host.account_id == account.pk],
             pushes=pushes[account.pk],
             events=counts.get(account.pk),
+            asked=asked.get(account.pk),
             runs=runs.get(account.pk, 0),
         )
-        for account in Account.objects.filter(channel__in=list(connectors)).order_by("code")
+        for account in accounts
     ]
     known = {standing.account.pk for standing in standings}
     return Border(
