@@ -38,6 +38,8 @@ class OttoSession:
         self.door = door
         #: What one reading of the offers has found out beside the products; see `offers`.
         self.kept: dict[str, Any] = {}
+        #: The app lacks some right, so each right has a token of its own: what is granted goes on.
+        self._by_scope = False
 
     def call(
         self, method: str, path: str, *, operation: str, params: Mapping[str, str] | None = None, json: Any = None
@@ -46,6 +48,7 @@ class OttoSession:
 
         Raises:
             Unauthorized: also the new token is refused, or no token is given.
+            Forbidden: the app lacks the right to this.
         """
         url = self.door.hosts["api"] + path
 
@@ -53,23 +56,33 @@ class OttoSession:
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
             return self.door.http.request(method, url, operation=operation, headers=headers, params=params, json=json)
 
-        return with_token(self.door, _TOKEN_NAME, self._sign_in, send)
+        if not self._by_scope:
+            try:
+                return with_token(self.door, _TOKEN_NAME, lambda: self._sign_in(SCOPES), send)
+            except Forbidden as error:
+                if error.operation != "token":
+                    raise
+                self._by_scope = True
+        scope = operation.partition(".")[0]
+        return with_token(self.door, f"{_TOKEN_NAME}:{scope}", lambda: self._sign_in(scope), send)
 
-    def _sign_in(self) -> Token:
+    def _sign_in(self, scopes: str) -> Token:
         given = self.door.credentials
         form = {
             "grant_type": "client_credentials",
             "client_id": given.get("client_id", ""),
             "client_secret": given.get("client_secret", ""),
-            "scope": SCOPES,
+            "scope": scopes,
         }
         url = self.door.hosts["api"] + "/v1/token"
         try:
             answer = self.door.http.request("POST", url, operation="token", data=form, throttled=False)
         except (Refused, Forbidden) as error:
-            # A right that is not granted comes as 400 invalid_scope: people have to act, as with 401.
-            raise Unauthorized(
-                f"Otto gives no access token for {SCOPES.replace(' ', ', ')}: the app lacks a right.",
+            # One right that is not granted comes as 400 invalid_scope, for all that were asked for together.
+            is_scope = "invalid_scope" in error.excerpt
+            kind, why = (Forbidden, "the app lacks a right") if is_scope else (Unauthorized, "the app is not let in")
+            raise kind(
+                f"Otto gives no access token for {scopes.replace(' ', ', ')}: {why}.",
                 operation="token", status=error.status, request_id=error.request_id, excerpt=error.excerpt,
             ) from None  # fmt: skip
         body = body_of(answer)

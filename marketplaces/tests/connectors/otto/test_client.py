@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from marketplaces.connectors.otto import otto
-from marketplaces.errors import Malformed, Unauthorized
+from marketplaces.errors import Forbidden, Malformed, Unauthorized
 from marketplaces.port import RawPage, Token, Window
 from marketplaces.records import ListingStatus, OfferRecord, Rejected
 from marketplaces.tests.connectors.doors import NOW, door, pages
@@ -63,12 +63,34 @@ def test_a_token_refused_before_its_time_is_renewed_once(httpserver: HTTPServer)
     assert operations(opened) == ["orders.list", "token", "orders.list"]
 
 
-def test_a_right_that_is_not_granted_stops_the_account(httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/otto/v1/token").respond_with_json({"error": "invalid_scope"}, status=400)
+def test_a_right_that_is_not_granted_stops_what_needs_it_and_nothing_else(httpserver: HTTPServer) -> None:
+    asked: list[str] = []
+
+    def token(request: Request) -> Response:
+        asked.append(request.form["scope"])
+        if "products" in asked[-1]:
+            return Response(json.dumps({"error": "invalid_scope"}), status=400, content_type="application/json")
+        return Response(json.dumps(TOKEN), content_type="application/json")
+
+    httpserver.expect_request("/otto/v1/token").respond_with_handler(token)
+    httpserver.expect_request("/otto/v4/orders").respond_with_json({"resources": []})
+    opened = door(otto, httpserver.url_for(""))
+    session, orders, offers = otto.open(opened), otto.flows["orders"].fetch, otto.flows["offers"].fetch
+    assert orders is not None and offers is not None
+    for _ in range(2):
+        orders(session, WINDOW, "")
+    assert asked == ["orders products quantities shipments", "orders"], "found out once, then one token for the right"
+    with pytest.raises(Forbidden, match="for products: the app lacks a right"):
+        offers(session, WINDOW, "")
+
+
+def test_an_app_that_is_not_known_any_more_stops_the_account(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/otto/v1/token").respond_with_json({"error": "invalid_client"}, status=400)
     fetch = otto.flows["orders"].fetch
     assert fetch is not None
-    with pytest.raises(Unauthorized, match="the app lacks a right"):
+    with pytest.raises(Unauthorized, match="not let in") as caught:
         fetch(otto.open(door(otto, httpserver.url_for(""))), WINDOW, "")
+    assert not isinstance(caught.value, Forbidden)
 
 
 @pytest.mark.parametrize("seconds", [None, "1800", True])
