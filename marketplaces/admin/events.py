@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +22,7 @@ from domventas.core.models import PiiAccess
 from domventas.core.reveal import Revealed, Revealing
 from marketplaces.models import Account, InboundEvent, Inlet
 from marketplaces.registry import connectors
+from marketplaces.selectors import arrivals
 from marketplaces.services import inbox, inlets
 
 #: Longest part of a message that is shown [characters].
@@ -112,12 +114,13 @@ class InletAdmin(HouseAdmin):
             return ("account", "kind", "queue_url", "key_id", "secret")
         obj.at = request.build_absolute_uri("/").rstrip("/")  # type: ignore[attr-defined]  # for this page only
         secret = ("key_id", "secret") if obj.queue_url else ("secret",) if obj.kind == Inlet.Kind.WEBHOOK else ()
-        shown = ("account", "kind", "address", "fingerprint", "set_by", "set_at", "closed_at")
+        shown = ("account", "kind", "address", "fingerprint", "set_by", "set_at", "closed_at", "turned_away")
         return (*shown, *secret) if obj.closed_at is None and self.has_change_permission(request) else shown
 
     def get_readonly_fields(self, request: HttpRequest, obj: Inlet | None = None) -> Any:
         """What it is cannot change: a new one has a new address."""
-        return ("account", "kind", "address", "fingerprint", "set_by", "set_at", "closed_at") if obj else ()
+        fixed = ("account", "kind", "address", "fingerprint", "set_by", "set_at", "closed_at", "turned_away")
+        return fixed if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Inlet | None = None) -> bool:
         """It is closed, not deleted: what came through it stays explained."""
@@ -133,6 +136,12 @@ class InletAdmin(HouseAdmin):
         if inlet.kind == Inlet.Kind.WEBHOOK:
             return f"{getattr(inlet, 'at', '')}/in/{inlet.key}"
         return inlet.queue_url or str(_("the platform's queue"))
+
+    @admin.display(description=_("turned away"))
+    def turned_away(self, inlet: Inlet) -> str:
+        """Messages nothing proved, hour by hour."""
+        rows = ((f"{row.hour:%Y-%m-%d %H:00}", row.count, row.why) for row in arrivals.turned_away(inlet))
+        return format_html_join("", "<div>{} UTC: {} ({})</div>", rows) or "–"
 
     @admin.action(description=_("Close"), permissions=["change"])
     def close(self, request: HttpRequest, queryset: QuerySet[Inlet]) -> None:

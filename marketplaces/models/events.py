@@ -80,6 +80,33 @@ class Subscription(ClientModel):
         return f"{self.account} · {self.topic}"
 
 
+class InletRefusal(ClientModel):
+    """How many messages an address turned away in one hour because nothing proved them. Of the messages nothing stays.
+
+    `why` is our own word for what was wrong with the last one.
+    """
+
+    volatile = True
+    free_text = ()
+    kept_for = Kept(days=90, since="hour", why="as long as the events beside which they are counted")
+
+    inlet = ClientForeignKey(Inlet, on_delete=models.CASCADE, related_name="refusals")
+    hour = models.DateTimeField(_("hour"))
+    count = models.PositiveIntegerField(_("turned away"))
+    last_at = models.DateTimeField(_("the last one"))
+    why = models.CharField(_("why"), max_length=200)
+
+    class Meta(ClientModel.Meta):
+        verbose_name = _("messages turned away")
+        verbose_name_plural = _("messages turned away")
+        constraints = [
+            models.UniqueConstraint(fields=["client", "inlet", "hour"], name="inletrefusal_client_inlet_hour_uniq")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:00} {self.count}"
+
+
 class InboundEvent(ClientModel):
     """One event as it came: a hint to fetch something. Known by its sender's id, so a repetition is nothing new.
 

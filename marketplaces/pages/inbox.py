@@ -68,6 +68,7 @@ def _take(route: Route, message: Arrived) -> HttpResponse:
         connector.events.verify(message, inlets.active_secrets(inlet, now=now), now)
     except Forged as error:
         log.warning("%s: a message was not accepted: %s", account.code, error)
+        inbox.refuse(inlet, str(error), now=now)
         return _answer(401)
     hints = inbox.hints_of(connector.events, message)
     inbox.accept(account, inlet.kind, [(message, hints)], now=now)

@@ -24,6 +24,7 @@ from marketplaces.events import Effect
 from marketplaces.models import Account, InboundEvent, ReportJob, Stream
 from marketplaces.port import Flow, RawPage
 from marketplaces.records import Drift, Rejected
+from marketplaces.selectors import arrivals
 from marketplaces.services import quarantine, reports, retries, rights, streams
 from marketplaces.services.door import connector_of, open_door
 from marketplaces.services.pages import Intake, Step
@@ -34,7 +35,7 @@ State = InboundEvent.State
 #: Events worked on at once.
 BATCH: Final = 200
 #: Tries of one event before people have to look.
-MOST_ATTEMPTS: Final = 8
+MOST_ATTEMPTS: Final = arrivals.TRIES
 #: A source that does not show the change yet is asked again this often; then the poll behind it is trusted.
 LOOKS_FOR_CHANGE: Final = 3
 #: Sources cut their times to whole seconds.

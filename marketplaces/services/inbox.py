@@ -15,7 +15,7 @@ from domventas.core.jobs import firing
 from domventas.core.traces import Wanted
 from marketplaces.errors import Malformed
 from marketplaces.events import Arrived, Effect, Events, Hint
-from marketplaces.models import Account, InboundEvent
+from marketplaces.models import Account, InboundEvent, Inlet
 from marketplaces.registry import connectors
 from marketplaces.services.raw import PERSONAL_DATA_KEPT, mentions
 
@@ -35,6 +35,12 @@ FROM unnest(%(ids)s::text[], %(kinds)s::text[], %(effects)s::text[], %(flows)s::
     %(bodies)s::bytea[], %(times)s::timestamptz[], %(states)s::text[], %(notes)s::text[])
     AS given (event_id, kind, effect, flow, ref, body, occurred_at, state, note) ORDER BY event_id
 ON CONFLICT (client_id, account_id, event_id) DO NOTHING RETURNING state
+"""
+REFUSED = """
+INSERT INTO marketplaces_inletrefusal AS r (client_id, inlet_id, hour, count, last_at, why)
+VALUES (%(client)s, %(inlet)s, %(hour)s, 1, %(now)s, %(why)s)
+ON CONFLICT (client_id, inlet_id, hour)
+DO UPDATE SET count = r.count + 1, last_at = excluded.last_at, why = excluded.why
 """
 
 
@@ -74,6 +80,16 @@ def accept(account: Account, source: str, arrived: Iterable[tuple[Arrived, Seque
         if State.WAITING in fresh:
             ask_for_drain(account, now=now)
     return len(fresh)
+
+
+def refuse(inlet: Inlet, why: str, *, now: datetime) -> None:
+    """Count a message nothing proved, and keep no byte of it. The address's budget bounds how often this is called."""
+    known: dict[str, Any] = {
+        "client": tenancy.current().one, "inlet": inlet.pk, "now": now, "why": why[:200],
+        "hour": now.replace(minute=0, second=0, microsecond=0),
+    }  # fmt: skip
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(REFUSED, known)
 
 
 def ask_for_drain(account: Account, *, now: datetime) -> None:

@@ -12,11 +12,12 @@ from typing import Final
 from django.utils.translation import gettext_lazy
 
 from tickets.detector import Category, Detector, Look, Seen
-from tickets.detectors.technical_issue import house, outbox, streams
+from tickets.detectors.technical_issue import events, house, outbox, streams
 
 CHECKS: Final[tuple[Callable[[Look], Iterator[Seen]], ...]] = (
     streams.late, streams.failing, streams.held, streams.odd, streams.thin, streams.absent,
     outbox.waiting, outbox.unknown, outbox.given_up, outbox.stopped,
+    events.waiting, events.failed, events.turned_away, events.queues,
     house.jobs,
 )  # fmt: skip
 
@@ -35,7 +36,9 @@ technical_issue = Detector(
     limits={
         "late_times": Decimal(2), "readings": Decimal(5), "failed_share": Decimal("0.2"),
         "failed_share_closes": Decimal("0.05"), "held_hours": Decimal(1), "drift_seen": Decimal(10),
-        "drift_hours": Decimal(24), "unknown_minutes": Decimal(60),
+        "drift_hours": Decimal(24), "unknown_minutes": Decimal(60), "event_minutes": Decimal(30),
+        "event_hours": Decimal(24), "events_failed": Decimal(3), "refused_hours": Decimal(2),
+        "refused_messages": Decimal(10), "queue_minutes": Decimal(15),
     },
     find=find,
     close_after=4,

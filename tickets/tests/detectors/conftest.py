@@ -34,10 +34,11 @@ from tickets.services import engine
 
 @dataclass
 class House:
-    """An account whose shipments are live, its marketplace, and the time of day."""
+    """An account whose shipments are live, its marketplace (orders it shows, parcels it takes), and the time of day."""
 
     account: Account
     parcels: Parcels
+    toy: Toy
     clock: Clock = field(default_factory=Clock)
 
     def placed(self, number: int | str = 1, *, hours: float = 5, **values: Any) -> Order:
@@ -74,7 +75,8 @@ class House:
 @pytest.fixture
 def house(transactional_db: None, settings: Any) -> Iterator[House]:
     """One client with the toy marketplace, from whose account everything is fresh."""
-    connectors["toy"] = replace(Toy().connector(), shipments=PUSH, package="orders.tests.carriers")
+    toy = Toy()
+    connectors["toy"] = replace(toy.connector(), shipments=PUSH, package="orders.tests.carriers")
     try:
         sync_sites()
         client = Client.objects.create(slug="dom-ventas", name="Dom Ventas")
@@ -85,7 +87,7 @@ def house(transactional_db: None, settings: Any) -> Iterator[House]:
                 [ProductRow(sku="ALBA-1", brand="Alba", title="Kettle", category="home", eans=("4006381333931",))],
                 now=START,
             )
-            yield House(made, parcels)
+            yield House(made, parcels, toy)
     finally:
         connectors.pop("toy", None)
 
