@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.html import escape
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordInput, UnfoldAdminSelectWidget
@@ -40,7 +41,7 @@ class AccountForm(ClientForm):
         for name, field in self.fields.items():
             if kept and name.startswith("secret_"):
                 told = _("Kept; the last one ends in …{end}. Enter all of them to replace them.")
-                field.help_text = format_lazy(told, end=kept.fingerprint)
+                field.help_text = format_lazy(told, end=escape(kept.fingerprint))
 
     def clean(self) -> dict[str, Any]:
         """Secrets are complete or not given at all; sites belong to the marketplace."""

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import escape, format_html_join
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -53,13 +53,13 @@ class InletForm(ClientForm):
         if self.instance.pk:
             self.fields["secret"].required = True
             told = _("Replaces the one that ends in …%(end)s. A webhook's old one counts for another day.")
-            self.fields["secret"].help_text = told % {"end": self.instance.fingerprint}
+            self.fields["secret"].help_text = escape(told % {"end": self.instance.fingerprint})  # drawn as it is
         else:
             able = [name for name, connector in connectors.items() if connector.events]
             accounts: Any = self.fields["account"]
             accounts.queryset = Account.objects.filter(channel__in=able)
             told = _("https://sqs.<region>.amazonaws.com/<number>/<name>; empty means the platform's own queue.")
-            self.fields["queue_url"].help_text = told
+            self.fields["queue_url"].help_text = escape(told)
 
     def clean(self) -> dict[str, Any]:
         """The service does it here already, so that what it refuses is told at the form."""
