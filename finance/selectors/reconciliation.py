@@ -220,7 +220,10 @@ def _beside(verdict: LineReconciliation, expected: ExpectedCharge | None, rows: 
 
 
 def _class_of(kind: str) -> str:
-    return FeeKind(kind).money_class.value
+    try:
+        return FeeKind(kind).money_class.value
+    except ValueError:  # a kind we do not know (any more) has no class, and its page still opens
+        return ""
 
 
 def _reading_order(row: Beside) -> tuple[Any, ...]:

@@ -98,6 +98,9 @@ def waterfalls(lines: Sequence[OrderLine], *, is_tax_in_price: bool | None = Non
     }
 
 
+_PROFIT: Final = frozenset(kind for kind in FeeKind if kind.money_class is MoneyClass.PROFIT)
+
+
 def _fall(currency: str, facts: _Facts, is_tax_in_price: bool | None) -> Waterfall:
     wanted, nets = facts.wanted, facts.nets
     cash = [
@@ -105,7 +108,7 @@ def _fall(currency: str, facts: _Facts, is_tax_in_price: bool | None) -> Waterfa
         for row in sorted(facts.judged, key=_order)
     ]
     hidden = _hides_tax(facts) if is_tax_in_price is None else is_tax_in_price
-    profit = [step for step in cash if FeeKind(step.kind).money_class is MoneyClass.PROFIT]
+    profit = [step for step in cash if step.kind in _PROFIT]
     margin = [_net(step, wanted, nets, is_price_hidden=hidden) for step in profit]
     fee_tax = total(_fee_tax(step, wanted) for step in cash)
     withheld = sum((step.expected or NOTHING for step in cash if step.kind == FeeKind.WITHHELD_TAX), NOTHING)

@@ -157,7 +157,7 @@ class ErasureAdmin(FactsAdmin):
     @admin.display(description=_("what was erased"))
     def fields_erased(self, proof: Erasure) -> str:
         """Which fields of the contacts."""
-        return ", ".join(proof.fields) or "–"
+        return ", ".join(map(str, proof.fields)) or "–"
 
     @admin.display(description=_("where, and how many rows"))
     def where(self, proof: Erasure) -> SafeString:

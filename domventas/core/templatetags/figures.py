@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 from django import template
@@ -25,14 +25,14 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 def money(value: Decimal | exact.Money | None, currency: str = "") -> str:
     """`{{ line.amount|money:line.currency }}` → −27.63 EUR, in the currency's minor unit, rounded half-up."""
     amount, code = _parts(value, currency)
-    return DASH if amount is None else f"{_number(exact.to_cents(amount, code))}{THIN}{code}"
+    return DASH if amount is None else f"{_number(_cents(amount, code))}{THIN}{code}"
 
 
 @register.filter
 def money_plain(value: Decimal | exact.Money | None, currency: str = "EUR") -> str:
     """The same without the code, for columns whose head names the currency."""
     amount, code = _parts(value, currency)
-    return DASH if amount is None else _number(exact.to_cents(amount, code))
+    return DASH if amount is None else _number(_cents(amount, code))
 
 
 @register.filter
@@ -103,7 +103,15 @@ def _length(seconds: int) -> str:
 def _parts(value: Any, currency: str) -> tuple[Decimal | None, str]:
     if isinstance(value, exact.Money):
         return value.amount, value.currency
-    return (None if value is None else Decimal(value)), currency
+    try:
+        return (None if value is None else Decimal(value)), currency
+    except InvalidOperation:  # a text that is no amount: unknown, and the page still opens
+        return None, currency
+
+
+def _cents(amount: Decimal, currency: str) -> Decimal:
+    """In the minor unit; with all its digits where the currency is none: one bad row must not close a page."""
+    return exact.to_cents(amount, currency) if exact.is_currency(currency) else amount
 
 
 def _round(value: Decimal | int, to: str) -> Decimal:
