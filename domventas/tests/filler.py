@@ -51,7 +51,7 @@ VALUES: list[tuple[type[models.Field], Any]] = [
 ]
 
 
-def make(model: type[models.Model], **given: Any) -> Any:
+def make(model: type[models.Model], /, **given: Any) -> Any:
     """One row of the model for the client we act for; references are made too."""
     number = next(_numbers)
     values = dict(given)
