@@ -97,6 +97,15 @@ def test_buyers_in_raw_documents_are_masked_and_shown_for_a_reason(
     ]
 
 
+def test_the_end_of_a_secret_is_text_in_the_forms_help(toy: Toy, account: Account, admin: Browser):
+    """Django's admin draws help texts as they are."""
+    Credential.objects.filter(account=account).update(fingerprint="<xss7>")
+    shown = admin.get(f"/c/dom-ventas/admin/marketplaces/account/{account.pk}/change/").content.decode()
+    assert "ends in …&lt;xss7&gt;" in shown and "<xss7>" not in shown
+    shown = admin.get("/c/dom-ventas/admin/marketplaces/inlet/add/").content.decode()
+    assert "sqs.&lt;region&gt;" in shown
+
+
 @pytest.mark.parametrize("lookup", ["body__contains=a", "body__startswith=gAAA", "account__credentials__secrets=x"])
 @pytest.mark.parametrize("model", ["rawdocument", "quarantined", "stream"])
 def test_nothing_secret_is_guessed_through_the_address(toy: Toy, admin: Browser, model: str, lookup: str):

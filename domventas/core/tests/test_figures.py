@@ -22,6 +22,8 @@ NOW = datetime(2026, 11, 21, 6, 10, tzinfo=UTC)
         (figures.money(Decimal("1234.5"), "JPY"), "1,235\u202fJPY"),
         (figures.money(Money(Decimal(0), "KWD")), "0.000\u202fKWD"),
         (figures.money(None, "EUR"), "–"),
+        (figures.money(Decimal("12.5000"), "<q>"), "12.5000\u202f<q>"),  # no currency of this world: nothing is rounded
+        (figures.money("no amount", "EUR"), "–"),
         (figures.money_plain(Decimal("-0.004"), "EUR"), "0.00"),
         (figures.money_plain(Money(Decimal("-5"), "TRY")), "−5.00"),
         (figures.money_plain(None), "–"),
