@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
@@ -24,8 +24,7 @@ Kind = Identifier.Kind
 _KINDS: Final = (Kind.SELLER_SKU.value, Kind.ITEM.value, Kind.EAN.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(NamedTuple):
     """An offer as an order or a list of offers names it; empty text = not told."""
 
     site_id: int
