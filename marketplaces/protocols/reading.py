@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from marketplaces.errors import Malformed
-from marketplaces.port import Translated
+from marketplaces.port import Answer, Translated
 from marketplaces.records import Drift, Rejected
 
 Row = Mapping[str, Any]
@@ -18,6 +18,14 @@ Found = TypeVar("Found")
 _LARGEST = Decimal(10) ** 12
 #: What JSON gives that holds an amount without loss; a bool's type is its own.
 _EXACT = (str, Decimal, int)
+
+
+def body_of(answer: Answer) -> dict[str, Any]:
+    """The JSON object an answer is. Raises: Malformed: it is no JSON, or no object."""
+    found = answer.json()
+    if not isinstance(found, dict):
+        raise Malformed("The answer is no JSON object.")
+    return found
 
 
 def rows(value: Any, path: str) -> list[Row]:

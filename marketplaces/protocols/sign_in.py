@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from marketplaces.errors import Unauthorized
+from marketplaces.errors import Malformed, Unauthorized
 from marketplaces.port import Answer, Door, Token
+from marketplaces.protocols.reading import body_of, text
 
 #: A token with less life than this is renewed before it is used.
 EARLY: Final = timedelta(minutes=2)
@@ -33,3 +34,12 @@ def with_token(
     except Unauthorized:
         fresh = door.tokens.refresh(name, make, used=token)
     return send(fresh.value)
+
+
+def token_of(answer: Answer, *, now: datetime) -> Token:
+    """The access token in an answer of the OAuth form. Raises: Malformed: it does not say how long the token lasts."""
+    body = body_of(answer)
+    seconds = body.get("expires_in")
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        raise Malformed("The token answer does not say how long the token lasts.", operation="token")
+    return Token(text(body, "access_token"), now + timedelta(seconds=seconds))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Unauthorized, Unavailable
 from marketplaces.http import strict_json
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
-from marketplaces.protocols.reading import iso, part, rows, text
-from marketplaces.protocols.sign_in import with_token
+from marketplaces.protocols.reading import body_of, iso, part, rows, text
+from marketplaces.protocols.sign_in import token_of, with_token
 
 CREDENTIALS = (
     CredentialField(name="client_id", label="LWA client id", secret=False, help="Seller Central, Develop Apps."),
@@ -130,23 +129,7 @@ class AmazonSession:
             raise Unauthorized(
                 refused, operation="token", status=error.status, request_id=error.request_id, excerpt=error.excerpt
             ) from None
-        body = answer.json()
-        seconds = body.get("expires_in") if isinstance(body, dict) else None
-        if not isinstance(seconds, int) or isinstance(seconds, bool):
-            raise Malformed("Amazon's token answer does not say how long the token lasts.", operation="token")
-        return Token(text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
-
-
-def body_of(answer: Answer) -> dict[str, Any]:
-    """The answer's JSON object.
-
-    Raises:
-        Malformed: it is JSON, but no object.
-    """
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise Malformed("Amazon's answer is no JSON object.")
-    return found
+        return token_of(answer, now=self.door.clock())
 
 
 def in_their_words(error: Refused) -> str:

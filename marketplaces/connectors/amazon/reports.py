@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from marketplaces.connectors.amazon.client import AmazonSession, body_of
+from marketplaces.connectors.amazon.client import AmazonSession
 from marketplaces.errors import Malformed
 from marketplaces.http import gunzip
 from marketplaces.port import RawPage, ReportFound, ReportState, Window
 from marketplaces.protocols import reading
-from marketplaces.protocols.reading import iso, rows, text
+from marketplaces.protocols.reading import body_of, iso, rows, text
 
 _PATH = "/reports/2021-06-30"
 STATES = {

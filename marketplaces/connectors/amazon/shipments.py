@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import quote
 
 from marketplaces.commands import Outcome, Push, Sent, ShipmentCommand
-from marketplaces.connectors.amazon.client import AmazonSession, body_of, in_their_words
+from marketplaces.connectors.amazon.client import AmazonSession, in_their_words
 from marketplaces.connectors.amazon.sites import BY_CODE
 from marketplaces.errors import Refused
-from marketplaces.protocols.reading import Row, count, iso, maybe_text, part, rows, text
+from marketplaces.protocols.reading import Row, body_of, count, iso, maybe_text, part, rows, text
 
 
 def send(session: AmazonSession, command: ShipmentCommand) -> Sent:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from marketplaces.connectors.amazon.client import AmazonSession, body_of
+from marketplaces.connectors.amazon.client import AmazonSession
 from marketplaces.connectors.amazon.notifications import QUEUES
 from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Unavailable
 from marketplaces.events import Asking, Subscribed
-from marketplaces.protocols.reading import Row, maybe_text, part, rows, text
+from marketplaces.protocols.reading import Row, body_of, maybe_text, part, rows, text
 
 #: Destinations, and taking a subscription away, need no seller.
 SCOPE: Final = "sellingpartnerapi::notifications"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from marketplaces.connectors.amazon.client import AmazonSession, body_of, window_params
+from marketplaces.connectors.amazon.client import AmazonSession, window_params
 from marketplaces.connectors.amazon.sites import BY_ID
 from marketplaces.errors import Malformed
 from marketplaces.http import strict_json
 from marketplaces.port import RawPage, Translated, Window
 from marketplaces.protocols import reading
-from marketplaces.protocols.reading import Row, part, rows, text
+from marketplaces.protocols.reading import Row, body_of, part, rows, text
 from marketplaces.records import Drift, MoneyEvent, TransactionRecord, TransactionState
 
 _STATE = {

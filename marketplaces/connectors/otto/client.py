@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +10,8 @@ from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Unau
 from marketplaces.http import strict_json
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, Token
 from marketplaces.protocols import reading
-from marketplaces.protocols.sign_in import with_token
+from marketplaces.protocols.reading import body_of
+from marketplaces.protocols.sign_in import token_of, with_token
 
 CREDENTIALS = (
     CredentialField(name="client_id", label="Client id", secret=False, help="Otto Partner Connect, API access."),
@@ -85,23 +85,7 @@ class OttoSession:
                 f"Otto gives no access token for {scopes.replace(' ', ', ')}: {why}.",
                 operation="token", status=error.status, request_id=error.request_id, excerpt=error.excerpt,
             ) from None  # fmt: skip
-        body = body_of(answer)
-        seconds = body.get("expires_in")
-        if not isinstance(seconds, int) or isinstance(seconds, bool):
-            raise Malformed("Otto's token answer does not say how long the token lasts.", operation="token")
-        return Token(reading.text(body, "access_token"), self.door.clock() + timedelta(seconds=seconds))
-
-
-def body_of(answer: Answer) -> dict[str, Any]:
-    """The answer's JSON object.
-
-    Raises:
-        Malformed: it is JSON, but no object.
-    """
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise Malformed("Otto's answer is no JSON object.")
-    return found
+        return token_of(answer, now=self.door.clock())
 
 
 def in_their_words(error: Refused) -> str:

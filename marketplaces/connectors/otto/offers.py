@@ -8,12 +8,12 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from marketplaces.connectors.otto.client import OttoSession, body_of, following
+from marketplaces.connectors.otto.client import OttoSession, following
 from marketplaces.errors import Malformed
 from marketplaces.http import strict_json
 from marketplaces.port import RawPage, Translated, Window
 from marketplaces.protocols import reading
-from marketplaces.protocols.reading import Row, part, rows, text
+from marketplaces.protocols.reading import Row, body_of, part, rows, text
 from marketplaces.records import Drift, FulfillmentOwner, ListingStatus, OfferRecord
 
 SITE = "otto.de"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from urllib.parse import quote
 
-from marketplaces.connectors.otto.client import OttoSession, body_of, following
+from marketplaces.connectors.otto.client import OttoSession, following
 from marketplaces.errors import Malformed
 from marketplaces.http import strict_json
 from marketplaces.port import RawPage, Translated, Window
 from marketplaces.protocols import reading
-from marketplaces.protocols.reading import Row, part, rows, text
+from marketplaces.protocols.reading import Row, body_of, part, rows, text
 from marketplaces.records import (
     BuyerRecord,
     ChargeRecord,

@@ -7,10 +7,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from marketplaces.commands import Outcome, Push, Sent, ShipmentCommand
-from marketplaces.connectors.otto.client import OttoSession, body_of, in_their_words
+from marketplaces.connectors.otto.client import OttoSession, in_their_words
 from marketplaces.errors import Malformed, Refused
 from marketplaces.protocols import reading
-from marketplaces.protocols.reading import part, rows, text
+from marketplaces.protocols.reading import body_of, part, rows, text
 
 #: Two-letter codes of countries parcels start in → what Otto wants.
 COUNTRIES: Final[Mapping[str, str]] = {

@@ -8,6 +8,7 @@ from typing import Any
 from marketplaces.errors import BorderError, Malformed, Refused
 from marketplaces.port import Answer, Checked, CredentialField, Door, Limit, RawPage
 from marketplaces.protocols import reading
+from marketplaces.protocols.reading import body_of
 
 CREDENTIALS = (
     CredentialField(name="api_key", label="API key", help="Shop settings, API key; it belongs to one user."),
@@ -100,18 +101,6 @@ def _page(answer: Answer, following: str, name: str, session: MiraklSession) -> 
         context={"seen_at": reading.iso(session.door.clock())},
         name=name,
     )
-
-
-def body_of(answer: Answer) -> dict[str, Any]:
-    """The answer's JSON object.
-
-    Raises:
-        Malformed: it is JSON, but no object.
-    """
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise Malformed("The answer is no JSON object.")
-    return found
 
 
 def check(session: MiraklSession) -> Checked:

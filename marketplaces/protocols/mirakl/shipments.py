@@ -12,8 +12,8 @@ from urllib.parse import quote
 from marketplaces.commands import Outcome, Push, Sent, ShipmentCommand
 from marketplaces.errors import Malformed, Refused
 from marketplaces.http import strict_json
-from marketplaces.protocols.mirakl.client import MiraklSession, body_of
-from marketplaces.protocols.reading import maybe_text, rows, text
+from marketplaces.protocols.mirakl.client import MiraklSession
+from marketplaces.protocols.reading import body_of, maybe_text, rows, text
 
 _OPEN = frozenset({"STAGING", "WAITING_ACCEPTANCE", "WAITING_DEBIT", "WAITING_DEBIT_PAYMENT", "SHIPPING"})
 _GONE = frozenset({"REFUSED", "CANCELED"})
