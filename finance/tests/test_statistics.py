@@ -15,15 +15,27 @@ from finance.services.statistics import count_if_never_counted
 pytestmark = pytest.mark.db
 
 
+def counted() -> float:
+    """Rows of the table as the server last counted them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'finance_exchangerate'")
+        return float(cursor.fetchone()[0])
+
+
+def test_an_empty_table_is_left_as_nobody_has_counted_it(acting: Any) -> None:
+    before = counted()
+    with CaptureQueriesContext(connection) as queries:
+        count_if_never_counted(ExchangeRate)
+    assert (len(queries), counted()) == (1, before)
+
+
 def test_a_table_is_counted_once_it_has_rows_and_then_left_alone(acting: Any) -> None:
     ExchangeRate.objects.bulk_create(
         ExchangeRate(currency="USD", day=date(2026, 1, 1) + timedelta(days=n), rate=1, source="test") for n in range(7)
     )
     with CaptureQueriesContext(connection) as first:
         count_if_never_counted(ExchangeRate)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'finance_exchangerate'")
-        assert cursor.fetchone()[0] == 7
+    assert counted() == 7
     with CaptureQueriesContext(connection) as second:
         count_if_never_counted(ExchangeRate)
     assert (len(first), len(second)) == (2, 1)
