@@ -13,14 +13,14 @@ from pytest_httpserver import HTTPServer
 
 from marketplaces.connectors.amazon import amazon, offers, orders, reports, settlements, transactions
 from marketplaces.connectors.amazon.client import AmazonSession, check
-from marketplaces.errors import BorderError, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.errors import BorderError, Forbidden, Refused, Throttled, Unauthorized, Unavailable
 from marketplaces.port import RawPage, ReportState, Window
 from marketplaces.records import OrderRecord, Rejected, TransactionRecord
 from marketplaces.tests.connectors.amazon.cases import Case, all_cases, folder
 from marketplaces.tests.connectors.doors import NOW, door
 
 VALID = [case for case in all_cases() if case.schema is not None and case.is_valid()]
-KINDS = {401: Unauthorized, 403: Unauthorized, 429: Throttled}
+KINDS = {401: Unauthorized, 403: Forbidden, 429: Throttled}
 WINDOW = Window(since=NOW.replace(month=10), until=NOW)
 
 pytestmark = pytest.mark.skipif(folder() is None, reason="API_SPECS_DIR names no folder of API descriptions")
