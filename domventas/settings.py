@@ -6,9 +6,10 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from domventas.core.db.address import parts_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -55,19 +56,14 @@ DEMO = env_bool("DOMVENTAS_DEMO")
 # ── database: three roles of one database ─────────────────────────────────────────────────────────
 def database(variable: str, role: str, **limits: str) -> dict[str, Any]:
     """Django's settings for one URL; PostgreSQL only, through our backend that knows the client."""
-    url = urlsplit(env(variable, "postgresql:///not-configured"))
-    query = {key: values[0] for key, values in parse_qs(url.query).items()}
+    parts = parts_of(env(variable, "postgresql:///not-configured"))
     flags = " ".join(f"-c {limit}={value}" for limit, value in limits.items())
     return {
+        **parts,
         "ENGINE": "domventas.core.db",
-        "NAME": url.path[1:],
-        "USER": unquote(url.username or ""),
-        "PASSWORD": unquote(url.password or ""),
-        "HOST": query.get("host", url.hostname or ""),
-        "PORT": query.get("port", str(url.port or "")),
         "CONN_MAX_AGE": int(env_number("CONN_MAX_AGE", 60)),
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": f"domventas {role}", "options": flags},
+        "OPTIONS": {**parts["OPTIONS"], "application_name": f"domventas {role}", "options": flags},
     }
 
 

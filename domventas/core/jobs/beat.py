@@ -23,7 +23,9 @@ from domventas.core.jobs.timetable import cadence_of
 
 log = logging.getLogger(__name__)
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended('beat', 0))"
-WANTED = ("dbname", "user", "password", "host", "port")
+#: What libpq knows: of Django's settings the leader needs these alone. `target_session_attrs` is among them, for a lock
+#: on a standby would make a second leader.
+WANTED = {one.keyword.decode() for one in psycopg.pq.Conninfo.get_defaults()} - {"options"}
 
 
 class Leader:
@@ -37,7 +39,8 @@ class Leader:
         """True while we lead; the server is asked each time, so a lost connection ends the reign at once."""
         try:
             if self.conn is None:
-                known = {k: v for k, v in connection.get_connection_params().items() if k in WANTED and v}
+                given = connection.get_connection_params()
+                known = {key: value for key, value in given.items() if key in WANTED and value}
                 known |= {"application_name": f"domventas beat {os.getpid()}", "connect_timeout": 3}
                 self.conn = psycopg.connect(
                     **known, autocommit=True, keepalives_idle=5, keepalives_interval=2, keepalives_count=2
