@@ -16,6 +16,8 @@ AWAY: Final = (OperationalError, InterfaceError, redis.ConnectionError, redis.Ti
 
 #: PostgreSQL has lost us, or is going down or coming up: connection exceptions and operator intervention.
 LOST: Final = ("08", "57P")
+#: It can be read only: a standby, or a primary its operator has closed.
+READ_ONLY: Final = "25006"
 #: It has no room: disk, memory, connections.
 FULL: Final = "53"
 
@@ -56,6 +58,11 @@ def outcome_of(error: Exception) -> Outcome:
     return Outcome(note=words, error=1, delay=1.0)
 
 
+def is_read_only(error: BaseException) -> bool:
+    """Whether the server we reached is none that can be written to (any more)."""
+    return _sqlstate(error) == READ_ONLY
+
+
 def _sqlstate(error: BaseException) -> str:
     return getattr(error.__cause__, "sqlstate", None) or getattr(error, "sqlstate", None) or ""
 
@@ -66,6 +73,8 @@ def _is_full(error: Exception) -> bool:
 
 def _is_away(error: Exception) -> bool:
     """A deadlock or a statement that took too long is the database's answer, not its absence: those count."""
+    if is_read_only(error):
+        return True
     if isinstance(error, OperationalError | InterfaceError):
         state = _sqlstate(error)
         return not state or state.startswith(LOST)

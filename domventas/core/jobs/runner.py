@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 from django.utils.timezone import now as clock
 
 from domventas.core import tenancy
 from domventas.core.jobs import declare
-from domventas.core.jobs.outcomes import DONE, Outcome, Retry, outcome_of
+from domventas.core.jobs.outcomes import DONE, Outcome, Retry, is_read_only, outcome_of
 
 __all__ = ["Retry", "Run", "Superseded", "execute"]
 log = logging.getLogger(__name__)
@@ -209,7 +209,9 @@ def _patiently(work: Callable[[], T], seconds: float = 20.0) -> T:
     while True:
         try:
             return work()
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, InternalError) as error:
+            if isinstance(error, InternalError) and not is_read_only(error):
+                raise
             connection.close()
             if time.monotonic() > until:
                 raise

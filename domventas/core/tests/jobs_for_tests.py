@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db import connection
+
 from domventas.core.jobs import Retry, Run, scheduled
 from domventas.core.models import Threshold
 
@@ -20,6 +22,16 @@ def steps(run: Run) -> None:
 def fails(run: Run) -> None:
     """Fail every time."""
     raise ValueError("this job fails")
+
+
+@scheduled("test.readonly", "*/5 * * * *", queue="realtime", soft=20, retries=1)
+def readonly(run: Run) -> None:
+    """Meet a server that can only be read, as a standby is, on the first attempt."""
+    if run.attempt == 1:
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = on")
+    with run.step(done=True):
+        pass
 
 
 @scheduled("test.later", "*/5 * * * *", queue="realtime", soft=20)
