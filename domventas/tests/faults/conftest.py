@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from domventas.core.models import Client, Membership, User
-from domventas.core.roles import Role
 from domventas.tests.faults.processes import Processes
 from domventas.tests.faults.servers import Servers
-from domventas.tests.faults.world import MAKE, World
+from domventas.tests.faults.world import World, furnish
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +19,7 @@ def house(django_test_environment: None, django_db_blocker: Any, tmp_path_factor
     with django_db_blocker.unblock(), servers.running():
         processes = Processes(tmp_path_factory.mktemp("faults") / "processes.log")
         with servers.pointed():
-            servers.super_sql(MAKE)
-            client = Client.objects.create(slug="dom-ventas", name="Dom Ventas")
-            user = User.objects.create_user("admin@example.com", "a long password")
-            Membership.objects.create(user=user, client=client, role=Role.ADMIN)
-            Client.objects.create(slug="other-house", name="Other House")
+            furnish(servers)
         yield World(servers, processes)
         processes.close()
 

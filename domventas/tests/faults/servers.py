@@ -17,6 +17,7 @@ from django.db import connections
 
 import devservers
 import pytest_databases as databases
+from domventas.core.db.address import SEVERAL
 
 BROKER_DB = 7
 
@@ -24,8 +25,8 @@ BROKER_DB = 7
 class Servers:
     """Both servers and one database; `pointed` turns Django and the environment of children towards them."""
 
-    def __init__(self) -> None:
-        self.place = devservers.Place("faults")
+    def __init__(self, kind: str = "faults") -> None:
+        self.place = devservers.Place(kind)
         self.database = f"faults_{secrets.token_hex(4)}"
         self.postgres, self.valkey = devservers.Postgres(self.place), devservers.Valkey(self.place)
 
@@ -47,25 +48,36 @@ class Servers:
                 self.postgres.stop()
                 self.valkey.stop()
 
+    @property
+    def host(self) -> str:
+        """Where PostgreSQL is reached, as libpq takes it."""
+        return str(self.place.run)
+
+    def url(self, role: str, database: str) -> str:
+        """The address for one role."""
+        return self.place.url(role, database)
+
     @contextmanager
     def pointed(self) -> Iterator[None]:
         """Inside, Django's connections and the children's environment lead here."""
         before = dict(os.environ)
         known = {one.alias: dict(one.settings_dict) for one in connections.all()}
-        _close()
+        close_connections()
         for variable, role in devservers.ROLES.items():
-            os.environ[variable] = self.place.url(role, self.database)
-        os.environ["DATABASE_SUPERUSER_URL"] = self.place.url(devservers.SUPERUSER, "postgres")
-        os.environ["DOMVENTAS_OWN_SERVERS"] = str(self.place.run)
+            os.environ[variable] = self.url(role, self.database)
+        os.environ["DATABASE_SUPERUSER_URL"] = self.url(devservers.SUPERUSER, "postgres")
+        os.environ["DOMVENTAS_OWN_SERVERS"] = self.host
         os.environ["REDIS_URL"] = f"unix://{self.place.run / devservers.SOCKET}?db={BROKER_DB}"
         for one in connections.all():
-            one.settings_dict |= {"HOST": str(self.place.run), "NAME": self.database}
+            one.settings_dict |= {"HOST": self.host, "NAME": self.database}
+            if "," in self.host:
+                one.settings_dict["OPTIONS"] = one.settings_dict["OPTIONS"] | SEVERAL
         try:
             yield
         finally:
-            _close()
+            close_connections()
             for one in connections.all():
-                one.settings_dict |= {key: known[one.alias][key] for key in ("HOST", "NAME")}
+                one.settings_dict |= {key: known[one.alias][key] for key in ("HOST", "NAME", "OPTIONS")}
             os.environ.clear()
             os.environ.update(before)
 
@@ -86,7 +98,7 @@ class Servers:
 
     def restart_postgres(self) -> float:
         """As `pg_ctl -m immediate restart`: every session is cut, the log is replayed. Returns seconds it was away."""
-        _close()
+        close_connections()
         begun = time.monotonic()
         self.postgres.stop_signal = signal.SIGQUIT
         self.postgres.stop()
@@ -107,7 +119,8 @@ class Servers:
             server.execute(text)
 
 
-def _close() -> None:
+def close_connections() -> None:
+    """What is open to a server that goes away would only say so at the next question."""
     for one in connections.all():
         with suppress(Exception):
             one.close()

@@ -14,6 +14,8 @@ import psycopg
 from django.db import InterfaceError, OperationalError
 
 from domventas.core.jobs import firing
+from domventas.core.models import Client, Membership, User
+from domventas.core.roles import Role
 from domventas.tests.faults.processes import Processes
 from domventas.tests.faults.servers import Servers
 
@@ -30,6 +32,16 @@ CLEAN = (
     "fault_effect", "fault_import", "core_dispatch", "core_taskrun", "core_firing", "core_threshold",
     "django_celery_beat_periodictask",
 )  # fmt: skip
+
+
+def furnish(servers: Servers) -> Client:
+    """Tables of the faults, two clients, and an administrator of the first, who is returned."""
+    servers.super_sql(MAKE)
+    client = Client.objects.create(slug="dom-ventas", name="Dom Ventas")
+    user = User.objects.create_user("admin@example.com", "a long password")
+    Membership.objects.create(user=user, client=client, role=Role.ADMIN)
+    Client.objects.create(slug="other-house", name="Other House")
+    return client
 
 
 @dataclass
