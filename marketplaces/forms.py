@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.utils.html import escape
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordInput, UnfoldAdminSelectWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordInput,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSingleDateWidget,
+)
 
 from domventas.core.admin import ClientForm
 from marketplaces.models import Account, AccountSite, Credential, Site
 from marketplaces.registry import connectors, marketplace_choices
+
+#: The form's field for the day on which the secrets run out.
+EXPIRY: Final = "expires_on"
 
 
 class AccountForm(ClientForm):
@@ -38,6 +46,8 @@ class AccountForm(ClientForm):
         sites: Any = self.fields["sites"]
         sites.queryset = sites.queryset.filter(channel=self.instance.channel)
         kept = Credential.objects.filter(account=self.instance).first()
+        if kept and EXPIRY in self.fields:
+            self.initial[EXPIRY] = kept.expires_on
         for name, field in self.fields.items():
             if kept and name.startswith("secret_"):
                 told = _("Kept; the last one ends in …{end}. Enter all of them to replace them.")
@@ -53,6 +63,8 @@ class AccountForm(ClientForm):
             for field in wanted:
                 if field.name not in given and key_of(channel, field.name) in self.fields:
                     self.add_error(key_of(channel, field.name), _("This is needed to sign in."))
+        if given and EXPIRY not in self.changed_data:
+            found[EXPIRY] = None  # the day was of the secrets these take the place of
         for site in found.get("sites") or ():
             if site.channel != channel:
                 self.add_error("sites", _("%(site)s belongs to another marketplace.") % {"site": site.code})
@@ -66,7 +78,11 @@ class AccountForm(ClientForm):
 
 
 def secret_fields(channel: str = "") -> dict[str, forms.Field]:
-    """Write-only fields for the secrets of one marketplace, or of all, by form field name."""
+    """Write-only fields for the secrets of one marketplace, or of all, by form field name, and their last day."""
+    last_day = forms.DateField(
+        label=_("They run out on"), required=False, widget=UnfoldAdminSingleDateWidget,
+        help_text=_("Two weeks before, a ticket says so. Empty = as the marketplace lets them last, where it says it."),
+    )  # fmt: skip
     return {
         key_of(name, field.name): forms.CharField(
             label=f"{connector.label}: {field.label}",
@@ -77,7 +93,7 @@ def secret_fields(channel: str = "") -> dict[str, forms.Field]:
         for name, connector in connectors.items()
         if channel in ("", name)
         for field in connector.credential_fields
-    }
+    } | {EXPIRY: last_day}
 
 
 def key_of(channel: str, name: str) -> str:

@@ -59,12 +59,16 @@ class SiteSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialField:
-    """One thing a person must enter so that we may sign in."""
+    """One thing a person must enter so that we may sign in.
+
+    `lasts`: a new one runs out so long after it was made; None = it does not, or the marketplace does not say.
+    """
 
     name: str
     label: str
     secret: bool = True
     help: str = ""
+    lasts: timedelta | None = None
 
 
 class Credentials(dict[str, str]):

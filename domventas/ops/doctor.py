@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import django
 import redis
@@ -22,14 +22,22 @@ from django.db.migrations.executor import MigrationExecutor
 from django_celery_beat.models import PeriodicTask
 
 from domventas.core import crypto, tenancy
+from domventas.core.audit import seals
 from domventas.core.checks import walled_models
 from domventas.core.fields import EncryptedTextField
 from domventas.core.jobs import timetable
 from domventas.core.models import Client, Firing
-from marketplaces.selectors import monitor
+from marketplaces.selectors import arrivals, backlog, monitor
+
+T = TypeVar("T")
 
 #: Beat fires something at least every few minutes; silence longer than this means that none runs.
 BEAT_SILENT: Final = timedelta(minutes=30)
+#: As the tickets say it by default (docs/ticket-types.md): sealed, found out, worked on and read within so long.
+UNSEALED: Final = timedelta(minutes=15)
+UNKNOWN: Final = timedelta(hours=1)
+UNTOUCHED: Final = timedelta(minutes=30)
+UNREAD: Final = timedelta(minutes=15)
 OLDEST_SERVER: Final = 150_000
 LEAST_DISK: Final = 2_000_000_000  # bytes
 _LIKE: Final = "SELECT bool_and(proleakproof) FROM pg_proc WHERE proname IN ('texticlike', 'textlike')"
@@ -164,6 +172,58 @@ def freshness(now: datetime) -> str:
     return f"{streams} streams"
 
 
+def audit(now: datetime) -> str:
+    """Every client's changes are sealed soon after they were made."""
+    late = _of_each(lambda: [x for x in [seals.overdue(before=now - UNSEALED)] if x])
+    if late:
+        told = [f"{slug}: {x.count} since {x.since:%Y-%m-%d %H:%M} UTC" for slug, x in late]
+        raise Ill(f"Changes nobody has sealed: {'; '.join(told[:5])}. Does platform.audit.seal run?")
+    return "sealed"
+
+
+def outbox(now: datetime) -> str:
+    """Marketplaces were told what they had to be told, in the time each flow promises."""
+    late = [
+        f"{slug}: {x.place.account} {x.place.flow}, {x.count} wait since {x.oldest:%Y-%m-%d %H:%M} UTC"
+        for slug, x in _of_each(lambda: backlog.unsent(now=now))
+        if now - x.oldest > x.promise
+    ]
+    late += [
+        f"{slug}: {x.place.account} {x.place.flow}, outcome of {x.count} unknown since {x.oldest:%Y-%m-%d %H:%M} UTC"
+        for slug, x in _of_each(lambda: backlog.unsettled(before=now - UNKNOWN))
+    ]
+    stopped = _of_each(lambda: list(backlog.stopped_by_itself()))
+    late += [f"{slug}: {place.account} {place.flow} has stopped by itself ({why})" for slug, (place, why) in stopped]
+    if late:
+        raise Ill("; ".join(late[:5]))
+    return "nothing waits too long"
+
+
+def events(now: datetime) -> str:
+    """What marketplaces tell us is worked on, and their queues are read."""
+    late = [
+        f"{slug}: {x.place.account}, {x.count} events wait since {x.since:%Y-%m-%d %H:%M} UTC"
+        for slug, x in _of_each(lambda: arrivals.waiting(before=now - UNTOUCHED))
+    ]
+    late += [
+        f"{slug}: {x.place.account}, queue {x.queue or 'of the platform'} not read since {x.read_at:%Y-%m-%d %H:%M} UTC"
+        for slug, x in _of_each(lambda: arrivals.listening(now=now))
+        if now - x.read_at > UNREAD
+    ]
+    if late:
+        raise Ill("; ".join(late[:5]))
+    return "worked on as they come"
+
+
+def _of_each(ask: Callable[[], Iterable[T]]) -> list[tuple[str, T]]:
+    """What is found for each active client, with its name."""
+    found: list[tuple[str, T]] = []
+    for client in Client.objects.filter(active=True).order_by("pk"):
+        with tenancy.acting_for(client, actor="ops"):
+            found += [(client.slug, one) for one in ask()]
+    return found
+
+
 def searching(now: datetime) -> str:
     """Searching by part of a word may use its index behind the walls."""
     with connection.cursor() as cursor:
@@ -193,7 +253,7 @@ def secrets(now: datetime) -> str:
 #: Examination → whether its failure is serious.
 EXAMINATIONS: Final[dict[Callable[[datetime], str], bool]] = {
     versions: True, database: True, walls: True, migrations: True, broker: True, keys: True, secrets: True,
-    beat: False, freshness: False, searching: False, disk: False,
+    beat: False, freshness: False, audit: False, outbox: False, events: False, searching: False, disk: False,
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from domventas.core.admin import FactsAdmin, FactsInline, HouseAdmin
 from domventas.core.links import to_list
 from domventas.core.signin.sure import SureAdmin
-from marketplaces.forms import AccountForm, secret_fields
+from marketplaces.forms import EXPIRY, AccountForm, secret_fields
 from marketplaces.models import Account, Site, Stream
 from marketplaces.services import accounts, schedule
 
@@ -76,13 +76,16 @@ class AccountAdmin(SureAdmin, HouseAdmin):
         """Through the services, which tell the apps above."""
         given, now = form.cleaned_data, clock()
         codes = [site.code for site in given["sites"]]
-        secrets = form.secrets(obj.channel, given)
+        secrets, last_day = form.secrets(obj.channel, given), given.get(EXPIRY)
         if change:
-            accounts.change_account(obj, sites=codes, secrets=secrets, now=now)
+            accounts.change_account(obj, sites=codes, secrets=secrets, now=now, expires_on=last_day)
+            if EXPIRY in form.fields and not secrets:
+                accounts.set_expiry(obj, last_day)
             return
         made = accounts.create_account(
             channel=obj.channel, code=obj.code, name=obj.name, external_id=obj.external_id, sites=codes,
             secrets=secrets, environment=obj.environment, cutover_on=obj.cutover_on, now=now,
+            expires_on=last_day,
         )  # fmt: skip
         obj.pk, obj.client_id, obj._state.adding = made.pk, made.client_id, False
 

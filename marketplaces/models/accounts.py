@@ -91,7 +91,10 @@ class AccountSite(ClientModel):
 
 
 class Credential(ClientModel):
-    """The secrets of an account, encrypted; written by people, never shown again."""
+    """The secrets of an account, encrypted; written by people, never shown again.
+
+    `expires_on`: the day they run out, where somebody has said it.
+    """
 
     audited = True
     volatile = ("tokens",)
@@ -102,6 +105,7 @@ class Credential(ClientModel):
     fingerprint = models.CharField(_("ends in"), max_length=12, blank=True)
     set_by = models.CharField(_("set by"), max_length=254, blank=True)
     set_at = models.DateTimeField(_("set at"))
+    expires_on = models.DateField(_("run out on"), null=True, blank=True)
 
     class Meta(ClientModel.Meta):
         verbose_name = _("credential")

@@ -32,6 +32,7 @@ def create_account(
     environment: str = Account.Environment.SANDBOX,
     cutover_on: date | None = None,
     status: str = Account.Status.ACTIVE,
+    expires_on: date | None = None,
 ) -> Account:
     """Make an account of the acting client with its sites, secrets and streams, and tell the apps above.
 
@@ -40,6 +41,7 @@ def create_account(
         secrets: values by the names the connector asks for.
         cutover_on: nothing older is read; None = as far back as the marketplace answers.
         status: `new` = nothing is read before somebody has finished connecting it.
+        expires_on: the day the secrets run out; None = as the connector knows it.
 
     Raises: Refused: no such marketplace or site, or secrets missing or unknown.
     """
@@ -57,14 +59,23 @@ def create_account(
             status=status,
         )
         set_sites(account, sites)
-        set_secrets(account, secrets, now=now)
+        set_secrets(account, secrets, now=now, expires_on=expires_on)
         streams.ensure(account)
         account_created.send(sender=Account, account=account, now=now)
     return account
 
 
-def change_account(account: Account, *, sites: Iterable[str], secrets: Mapping[str, str], now: datetime) -> None:
+def change_account(
+    account: Account,
+    *,
+    sites: Iterable[str],
+    secrets: Mapping[str, str],
+    now: datetime,
+    expires_on: date | None = None,
+) -> None:
     """Keep what a person changed: name and first day as they stand on `account`, its sites, and new secrets if any.
+
+    `expires_on` is of the new secrets; see `set_expiry` for those that are kept.
 
     Raises: Refused: see `set_sites` and `set_secrets`.
     """
@@ -72,7 +83,7 @@ def change_account(account: Account, *, sites: Iterable[str], secrets: Mapping[s
         account.save(update_fields=["name", "cutover_on"])
         set_sites(account, sites)
         if secrets:
-            set_secrets(account, secrets, now=now)
+            set_secrets(account, secrets, now=now, expires_on=expires_on)
 
 
 def set_sites(account: Account, codes: Iterable[str]) -> None:
@@ -96,8 +107,18 @@ def set_sites(account: Account, codes: Iterable[str]) -> None:
                 row.save(update_fields=["is_enabled"])
 
 
-def set_secrets(account: Account, secrets: Mapping[str, str], *, now: datetime) -> Credential:
+def set_expiry(account: Account, expires_on: date | None) -> None:
+    """Say on which day the secrets that are kept run out; None = as the connector knows it."""
+    Credential.objects.filter(account=account).exclude(expires_on=expires_on).update(expires_on=expires_on)
+
+
+def set_secrets(
+    account: Account, secrets: Mapping[str, str], *, now: datetime, expires_on: date | None = None
+) -> Credential:
     """Replace the secrets of an account; access tokens got with the old ones are thrown away.
+
+    Args:
+        expires_on: the day they run out; None = as the connector knows it.
 
     Raises: Refused: one the marketplace asks for is missing, or one it does not know is given.
     """
@@ -109,6 +130,7 @@ def set_secrets(account: Account, secrets: Mapping[str, str], *, now: datetime) 
         "fingerprint": _ending(given[connector.credential_fields[-1].name]),
         "set_by": tenancy.current().actor[:254],
         "set_at": now,
+        "expires_on": expires_on,
     }
     credential, _made = Credential.objects.update_or_create(account=account, defaults=says)
     return credential

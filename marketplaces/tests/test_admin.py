@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from datetime import timedelta
 
 import pytest
@@ -53,6 +54,15 @@ def test_an_account_is_made_with_its_secrets_and_never_shows_them(toy: Toy, admi
     assert admin.post(f"{AT}account/{account.pk}/change/", changed).status_code == 302
     account.refresh_from_db()
     assert (account.name, Credential.objects.get().secrets) == ("Toy two", {"key": "s3cret-value-1"})
+    steps: list[tuple[dict[str, str], dt.date | None]] = [
+        ({"expires_on": "2027-05-01"}, dt.date(2027, 5, 1)),
+        ({"expires_on": "2027-05-01", "secret_toy_key": "s3cret-value-2"}, None),  # that day was the old one's
+        ({"expires_on": "2028-05-01", "secret_toy_key": "s3cret-value-3"}, dt.date(2028, 5, 1)),
+        ({"expires_on": ""}, None),
+    ]
+    for given, last_day in steps:
+        assert admin.post(f"{AT}account/{account.pk}/change/", changed | given).status_code == 302
+        assert Credential.objects.get().expires_on == last_day
 
 
 @pytest.mark.parametrize(

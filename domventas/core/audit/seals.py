@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.models import Count, Min
 
 from domventas.core import crypto
 from domventas.core.audit import anchors, marks
@@ -110,6 +111,21 @@ def verify(*, now: datetime, expect: str = "") -> Verified:
             done.problems.append(Problem(last, 0, "head", f"The seal noted as {expect} is not in the chain."))
     _tail(done)
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Entries that should be sealed: how many, and when the first one came."""
+
+    count: int
+    since: datetime
+
+
+def overdue(*, before: datetime) -> Overdue | None:
+    """The acting client's entries that came before then and are in no seal; None when there are none. Two queries."""
+    last = AuditSeal.objects.order_by("-number").values_list("last_id", flat=True).first() or 0
+    found = AuditEntry.objects.filter(pk__gt=last, at__lt=before).aggregate(count=Count("pk"), since=Min("at"))
+    return Overdue(found["count"], found["since"]) if found["count"] else None
 
 
 def digest_of(number: int, before: str, found: Iterable[str]) -> str:

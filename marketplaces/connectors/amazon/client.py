@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,9 @@ from marketplaces.protocols.sign_in import token_of, with_token
 
 CREDENTIALS = (
     CredentialField(name="client_id", label="LWA client id", secret=False, help="Seller Central, Develop Apps."),
-    CredentialField(name="client_secret", label="LWA client secret", help="Runs out after 180 days."),
+    CredentialField(
+        name="client_secret", label="LWA client secret", help="Runs out after 180 days.", lasts=timedelta(days=180)
+    ),
     CredentialField(name="refresh_token", label="Refresh token", help="One per seller account and region."),
 )
 LIMITS = {

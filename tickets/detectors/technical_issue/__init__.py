@@ -12,13 +12,14 @@ from typing import Final
 from django.utils.translation import gettext_lazy
 
 from tickets.detector import Category, Detector, Look, Seen
-from tickets.detectors.technical_issue import events, house, outbox, streams
+from tickets.detectors.technical_issue import credentials, events, house, outbox, streams
 
 CHECKS: Final[tuple[Callable[[Look], Iterator[Seen]], ...]] = (
     streams.late, streams.failing, streams.held, streams.odd, streams.thin, streams.absent,
     outbox.waiting, outbox.unknown, outbox.given_up, outbox.stopped,
     events.waiting, events.failed, events.turned_away, events.queues,
-    house.jobs,
+    credentials.expiring,
+    house.jobs, house.seals,
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ technical_issue = Detector(
         "drift_hours": Decimal(24), "unknown_minutes": Decimal(60), "event_minutes": Decimal(30),
         "event_hours": Decimal(24), "events_failed": Decimal(3), "refused_hours": Decimal(2),
         "refused_messages": Decimal(10), "queue_minutes": Decimal(15),
+        "credential_days": Decimal(14), "seal_minutes": Decimal(15),
     },
     find=find,
     close_after=4,

@@ -1,4 +1,4 @@
-"""Our own jobs: those that were stopped because they never came to an end."""
+"""The house itself: jobs that were stopped because they never came to an end, and an audit that is not sealed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from django.utils.translation import gettext as _
 
+from domventas.core.audit import seals as audit
 from domventas.core.jobs.requeue import quarantined_runs
-from tickets.detector import Look, Seen
+from tickets.detector import Level, Look, Seen
 from tickets.detectors.technical_issue.seen import OTHERS
 
 
@@ -25,3 +26,20 @@ def jobs(look: Look) -> Iterator[Seen]:
             severity=OTHERS, happened_at=run.slot, facts={"attempts": run.attempt},
             refs={"where": "runs", "where_only": {"state__exact": "quarantined"}},
         )  # fmt: skip
+
+
+def seals(look: Look) -> Iterator[Seen]:
+    """Changes nobody has sealed for too long: until then they could be touched without being found out."""
+    patience = timedelta(minutes=float(look.limits["seal_minutes"]))
+    late = audit.overdue(before=look.now - patience / 2)
+    if late is None:
+        return
+    told = {"count": late.count, "since": f"{late.since:%Y-%m-%d %H:%M}"}
+    yield Seen(
+        check="seals", fingerprint="seals", ticket_key="house:audit", title=_("Audit not sealed"),
+        ticket_title=_("The audit is not sealed"),
+        cause=_("%(count)d changes are in no seal, the first of %(since)s UTC; they are sealed every minute.") % told,
+        action=_("See under Task runs whether platform.audit.seal runs; a transaction left open holds it up, too."),
+        level=Level.OPEN if look.now - late.since > patience else Level.HOLD, severity="S2", happened_at=late.since,
+        refs={"where": "runs", "where_only": {"task": "platform.audit.seal"}}, facts={"count": late.count},
+    )  # fmt: skip

@@ -18,7 +18,7 @@ OTHERS: Final = "S3"
 def of_flow(
     place: Place, check: str, what: str, cause: str, action: str, *, part: str = "", level: Level = Level.OPEN,
     severity: str = "", facts: dict[str, Any] | None = None, where: str = "monitor", row: int | None = None,
-    only: dict[str, Any] | None = None, deadline_at: datetime | None = None,
+    only: dict[str, Any] | None = None, deadline_at: datetime | None = None, ticket_title: str = "",
 ) -> Seen:  # fmt: skip
     """One child of the incident of this account and flow.
 
@@ -29,7 +29,7 @@ def of_flow(
     at, flow = f"{place.account} {place.flow}", f"{place.account_id}:{place.flow}"
     return Seen(
         check=check, fingerprint=f"{check}:{flow}:{part}"[:200], ticket_key=f"flow:{flow}",
-        title=f"{at}: {what}", ticket_title=_("%(where)s does not run as it should") % {"where": at},
+        title=f"{at}: {what}", ticket_title=ticket_title or _("%(where)s does not run as it should") % {"where": at},
         cause=cause[:300], action=action, account_id=place.account_id, channel=place.channel, level=level,
         severity=severity or AT_LEAST.get(place.flow, OTHERS), deadline_at=deadline_at,
         refs={"flow": place.flow, "where": where, "where_row": row, "where_only": only or {}}, facts=facts or {},
