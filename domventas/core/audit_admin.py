@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from domventas.core.admin import FactsAdmin
 from domventas.core.audit import words
-from domventas.core.models import AuditEntry, AuditSeal, PiiAccess
+from domventas.core.models import AuditAnchor, AuditEntry, AuditSeal, PiiAccess
 
 #: Columns of a change shown in the list; the entry's own page shows all.
 IN_LIST: Final = 4
@@ -142,6 +142,14 @@ class AuditSealAdmin(FactsAdmin):
     list_filter_submit = True
     fields = readonly_fields = ("number", "sealed_at", "count", "first_id", "last_id", "digest")
     ordering = ("-number",)
+
+
+@admin.register(AuditAnchor)
+class AuditAnchorAdmin(FactsAdmin):
+    """Where the kept chain begins, each time months were dropped."""
+
+    list_display = fields = readonly_fields = ("kept_from", "made_at", "number", "last_id", "digest")
+    ordering = ("-kept_from",)
 
 
 @admin.register(PiiAccess)

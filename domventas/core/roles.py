@@ -118,6 +118,7 @@ MODELS: Final[dict[str, Area]] = {
     "core.calendarday": A.LIMITS,
     "core.apitoken": A.CREDENTIALS,
     "core.apireply": A.CREDENTIALS,
+    "core.auditanchor": A.AUDIT,
     "core.auditentry": A.AUDIT,
     "core.auditseal": A.AUDIT,
     "core.piiaccess": A.AUDIT,
