@@ -18,7 +18,7 @@ from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
 from domventas.ops.management.commands.screens import ARGS, CHROMIUM
 from domventas.tests.filler import make
-from marketplaces.models import Account, Quarantined, Stream
+from marketplaces.models import Account, Inlet, Quarantined, Stream, Subscription
 from marketplaces.port import RawPage
 from marketplaces.registry import connectors
 from marketplaces.services import raw
@@ -147,6 +147,12 @@ def _trouble(account: Account) -> None:
     )
     Stream.objects.filter(account=account, flow="offers").update(complete_until=now, last_success_at=now)
     Stream.objects.filter(account=account, flow="transactions").update(is_paused=True)
+    make(Inlet, account=account, kind="sqs", closed_at=None)
+    make(
+        Subscription, account=account, topic="ORDER_CHANGE", state="subscribed", since=now - timedelta(days=2), note=""
+    )
+    why = "The application lacks a role that REPORT_PROCESSING_FINISHED needs: add it in Develop Apps."
+    make(Subscription, account=account, topic="REPORT_PROCESSING_FINISHED", state="refused", since=None, note=why)
 
 
 @pytest.fixture

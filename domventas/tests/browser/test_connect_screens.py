@@ -9,7 +9,7 @@ from django.utils.timezone import now as clock
 
 from domventas.core import tenancy
 from domventas.tests.browser.conftest import House, Watched
-from marketplaces.models import Stream
+from marketplaces.models import Account, Stream
 from marketplaces.services import onboarding
 from marketplaces.services.accounts import create_account
 
@@ -39,10 +39,11 @@ def steps(house: House) -> list[str]:
         stream = Stream.objects.get(account=started, flow="orders")
         stream.last_error, stream.failures = "Otto does not answer; we ask again at 10:42.", 2
         stream.save(update_fields=["last_error", "failures"])
+        amazon = Account.objects.get(code="amazon-eu")
     connect = "/c/dom-ventas/system/connect/"
     return [
         connect, f"{connect}?channel=amazon", f"{connect}?{ANSWERS}",
-        *(f"{connect}{account.pk}/" for account in (untested, tested, started)),
+        *(f"{connect}{account.pk}/" for account in (untested, tested, started, amazon)),
         f"/c/dom-ventas/system/monitor/{stream.pk}/replay/",
     ]  # fmt: skip
 
