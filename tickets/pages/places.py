@@ -23,7 +23,6 @@ PLACES: Final[dict[str, tuple[Any, str]]] = {
     "drift": (_("New fields and values"), "admin:marketplaces_schemadrift_changelist"),
     "settlements": (_("Settlements"), "finance:settlements"),
     "runs": (_("Task runs"), "admin:core_taskrun_changelist"),
-    "audit": (_("Audit"), "admin:core_auditentry_changelist"),
 }
 
 
