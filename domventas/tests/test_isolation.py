@@ -22,7 +22,8 @@ pytestmark = pytest.mark.db
 WITHIN_ANOTHER_FORM = {"marketplaces.AccountSite", "marketplaces.Credential"}
 """Entered with the account."""
 OWN_BOOKKEEPING = {
-    "core.ApiReply", "core.Dispatch", "finance.DeviationSum", "finance.ReconcileMark", "marketplaces.StreamDay",
+    "core.ApiReply", "core.Dispatch", "finance.DeviationSum", "finance.ReconcileMark",
+    "marketplaces.InletRefusal", "marketplaces.StreamDay",
 }  # fmt: skip
 """Where the machine stands; people look at the monitor."""
 
