@@ -19,8 +19,8 @@ from domventas.tests.filler import client_models, make
 from domventas.tests.walk import READ_ONLY, admins, label, pages, signed_in, writable
 
 pytestmark = pytest.mark.db
-WITHIN_ANOTHER_FORM = {"marketplaces.AccountSite", "marketplaces.Credential"}
-"""Entered with the account."""
+WITHIN_ANOTHER_FORM = {"marketplaces.AccountSite", "marketplaces.Credential", "marketplaces.InletRefusal"}
+"""Entered with the account; counted in the inlet's form."""
 OWN_BOOKKEEPING = {
     "core.ApiReply", "core.Dispatch", "finance.DeviationSum", "finance.ReconcileMark",
     "marketplaces.InletRefusal", "marketplaces.StreamDay",
