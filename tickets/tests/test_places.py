@@ -38,9 +38,11 @@ def test_the_ticket_leads_to_where_it_is_put_right(acting: Client) -> None:
         Ticket, type="technical_issue", number=7, state="open", account=account, opened_at=clock(), amounts={}
     )
     only = {"account__id__exact": account.pk, "state__exact": "unknown"}
-    make(Finding, type="technical_issue", ticket=ticket, state="open", refs={"where": "commands", "where_only": only})
+    make(Finding, type="technical_issue", ticket=ticket, state="open", cause="Of 3 nobody knows.",
+         refs={"where": "commands", "where_only": only})  # fmt: skip
     page = signed_in(acting, Role.OPS).get("/c/dom-ventas/tickets/7/", follow=True).content.decode()
     at = f"/c/dom-ventas/admin/marketplaces/outboxcommand/?account__id__exact={account.pk}&amp;state__exact=unknown"
+    assert "Of 3 nobody knows." in page, "each child says what is wrong with it"
     (at,) = re.findall(r'href="([^"]+)">All commands', page)
     assert at.startswith("/c/dom-ventas/admin/marketplaces/outboxcommand/?")
     assert "state__exact=unknown" in at and f"account__id__exact={account.pk}" in at
