@@ -31,7 +31,9 @@ Step = Callable[[], AbstractContextManager[None]]
 class NeedsOps(DomventasError):
     """Months are over their time, and this process may not drop them."""
 
-    message = "Whole months are over their time and cannot be dropped: DATABASE_OPS_URL is not set for the workers."
+    message = (
+        "Whole months are over their time and cannot be dropped: the worker of the queue bulk lacks DATABASE_OPS_URL."
+    )
 
 
 class Readied(Protocol):

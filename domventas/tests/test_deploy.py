@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 #: Set by our own tools or tests, never by people who run it.
 NOT_PEOPLES = {"DEBUG", "DOMVENTAS_DEMO", "DOMVENTAS_OWN_SERVERS"}
-UNITS = sorted((DEPLOY / "systemd").iterdir())
+UNITS = sorted(path for path in (DEPLOY / "systemd").iterdir() if path.is_file())
+EXAMPLES = ("env.example", "ops.env.example", "owner.env.example")
 
 
 def compose() -> dict[str, Any]:
@@ -30,6 +31,11 @@ def compose() -> dict[str, Any]:
 
 def words(command: Any) -> list[str]:
     return shlex.split(command) if isinstance(command, str) else [str(word) for word in command or []]
+
+
+def examples() -> str:
+    """All examples of environments in one."""
+    return "".join((DEPLOY / name).read_text(encoding="utf-8") for name in EXAMPLES)
 
 
 def commands() -> list[list[str]]:
@@ -45,15 +51,16 @@ def test_the_example_names_every_variable_the_code_reads() -> None:
     source = (ROOT / "domventas" / "settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r"\benv(?:_bool|_list|_number)?\(\s*\"([A-Z_]+)\"", source))
     read |= set(re.findall(r"\bdatabase\(\s*\"([A-Z_]+)\"", source))
-    shown = set(re.findall(r"^(?:# )?([A-Z_]+)=", (DEPLOY / "env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    shown = re.findall(r"^(?:# )?([A-Z_]+)=", examples(), re.MULTILINE)
     assert len(read) > 15
-    assert read - NOT_PEOPLES <= shown
+    assert read - NOT_PEOPLES <= set(shown)
+    assert len(set(shown)) == len(shown)
 
 
 def test_the_example_holds_no_secret_and_no_default_for_one() -> None:
-    text = (DEPLOY / "env.example").read_text(encoding="utf-8")
+    text = examples()
     assert re.search(r"^SECRET_KEY=$", text, re.MULTILINE) and re.search(r"^DOMVENTAS_KEYRING=$", text, re.MULTILINE)
-    passwords = re.findall(r"://\w+:([^@]+)@", text)
+    passwords = re.findall(r"://\w+:([^@\s]+)@", text)
     assert passwords and set(passwords) == {"CHANGE-ME"}
 
 
@@ -76,6 +83,26 @@ def test_only_what_needs_the_superuser_is_given_it() -> None:
     for name, service in compose()["services"].items():
         given = "DATABASE_SUPERUSER_URL" in (service.get("environment") or {})
         assert given == (name == "provision")
+
+
+def test_only_what_passes_walls_by_trade_is_given_the_roles_that_do() -> None:
+    """Whoever breaks into web, beat or a worker that talks to the world must find the role app and no other."""
+    assert not re.search(r"^DATABASE_O", (DEPLOY / "env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    given = {
+        name: set(one["env_file"]) - {"app.env"} for name, one in compose()["services"].items() if "env_file" in one
+    }
+    assert {name: files for name, files in given.items() if files} == {
+        "provision": {"owner.env", "ops.env"}, "release": {"owner.env"}, "backup": {"ops.env"},
+        "worker-bulk": {"ops.env"},
+    }  # fmt: skip
+    files = {unit.name: set(re.findall(r"^EnvironmentFile=/etc/domventas/(\w+)\.env$", unit.read_text(), re.MULTILINE))
+             for unit in UNITS}  # fmt: skip
+    assert {name: roles for name, roles in files.items() if roles} == {
+        "domventas-release.service": {"owner"}, "domventas-backup.service": {"ops"},
+    }  # fmt: skip
+    (drop_in,) = (DEPLOY / "systemd").glob("*/*.conf")
+    assert drop_in.parent.name == "domventas-worker@bulk.service.d"
+    assert "EnvironmentFile=/etc/domventas/ops.env" in drop_in.read_text(encoding="utf-8")
 
 
 def test_services_of_ours_cannot_write_or_rise() -> None:
