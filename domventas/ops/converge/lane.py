@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from domventas.core.dump import Dump, compare
 from domventas.ops.converge import databases, processes
-from domventas.ops.converge.life import END, MOMENTS, WORLD, Place, close_breakers, counted, steer
+from domventas.ops.converge.life import END, MOMENTS, WORLD, Place, counted, forget_refusals, steer
 from domventas.ops.converge.processes import CUT, KILL, Worker
 
 #: Tries to kill one worker before it is done; each at half the statements of the one before.
@@ -127,13 +127,14 @@ class Lane:
                 wanted = self.kills * (number + 1) // len(MOMENTS) - self.kills * number // len(MOMENTS)
                 for _ in range(wanted):
                     self._life(place, moment, database, rng, statements // (wanted + 1), outcome)
+                forget_refusals(place.client)
                 self._must(lambda now=moment: place.work(now), "worker under fire")  # type: ignore[misc]
                 outcome.lives += 1
                 done = steer(url, plan="calm")
                 injected.update(done["injected"])
                 outcome.requests += done["requests"]
             self._must(lambda: place.lose_a_day(rng), "deleting a day")
-            close_breakers(place.client)
+            forget_refusals(place.client)
             _set_clock(url, END)
             self._must(lambda: place.finish(END, into), "calm catch-up")
             outcome.faults = dict(sorted(injected.items()))

@@ -122,12 +122,16 @@ def _delete(rows: models.QuerySet[Any]) -> None:
         row.delete()
 
 
-def close_breakers(client: int) -> None:
-    """Let calls of a client go out again, whatever has failed before; else the calm would have to wait."""
+def forget_refusals(client: int) -> None:
+    """Let calls of a client go out again, whatever was refused before; else whoever comes next would have to wait.
+
+    A breaker is open, and a budget closed for a minute, after a refusal that does not tell the marketplace's own rate.
+    """
     if settings.REDIS_URL:
         server: Any = redis.Redis.from_url(settings.REDIS_URL)
-        if keys := list(server.scan_iter(f"breaker:{client}:*")):
-            server.delete(*keys)
+        for kept in ("breaker", "bucket"):
+            if keys := list(server.scan_iter(f"{kept}:{client}:*")):
+                server.delete(*keys)
         server.close()
 
 

@@ -107,7 +107,7 @@ def test_after_faults_kills_and_a_lost_day_the_rows_are_those_of_a_calm_run(
 @pytest.mark.scenario("A0", "An engine that is broken on purpose is found out by the same proof")
 def test_a_broken_engine_is_found_out(template: str, tmp_path: Path, mutant: str, record_fault: Any):
     own = ("--cache", str(tmp_path))  # what a broken engine takes for calm is nobody else's
-    code, told, errors = converge(template, tmp_path, "--seeds", "2", "--kills", "6", *own, mutant=MUTANTS[mutant])
+    code, told, errors = converge(template, tmp_path, "--seeds", "3", "--kills", "24", *own, mutant=MUTANTS[mutant])
     assert (code, told["diverged"] > 0) == (1, True)
     assert told["lost"] + told["duplicated"] + told["changed"] > 0
     assert "replay: manage.py converge --seeds 1 --seed-from" in errors
