@@ -283,7 +283,7 @@ class Postgres(Server):
 
     def command(self) -> list[str | Path]:
         """Starts on its socket only."""
-        lasting = "on" if self.place.kind == "demo" else "off"  # tests start anew, and count their statements
+        lasting = "off" if self.place.kind == "test" else "on"  # tests start anew, and count their statements
         options = {
             "listen_addresses": "", "port": PORT, "unix_socket_directories": self.place.run,
             "max_connections": 100, **(LARGE if self.place.kind == "bench" else SMALL), "jit": "off",
