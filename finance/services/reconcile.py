@@ -17,7 +17,16 @@ from django.db.backends.utils import CursorWrapper
 from domventas.core import tenancy
 from domventas.core.money import minor_units
 from finance.kinds import KIND_PARAMS
-from finance.models import DeviationSum, ExpectedCharge, LineReconciliation, ReconcileMark, SettlementLine
+from finance.models import (
+    DeviationSum,
+    Discrepancy,
+    ExpectedCharge,
+    LineReconciliation,
+    Receivable,
+    ReconcileMark,
+    SettlementLine,
+    Transaction,
+)
 from finance.selectors.silent_sites import sites_without_statements
 from finance.services import deviation_sql as sums
 from finance.services import discrepancies, news, receivables
@@ -29,6 +38,8 @@ from finance.services.settlement_log import materialize_waiting
 from finance.services.statistics import count_if_never_counted
 from orders.models import Order, OrderCharge, OrderLine
 
+#: Tables that are joined line by line: uncounted, the planner reads one of them whole for each line.
+_JOINED: Final = (Order, OrderLine, OrderCharge, SettlementLine, Transaction, Discrepancy, Receivable)
 #: Lines written shortly before the last run may have been committed after it looked.
 OVERLAP: Final = timedelta(hours=1)
 #: From this many equal deviations on, a changed rate is likelier than as many mistakes.
@@ -70,7 +81,7 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
     materialize_waiting(now=now)
     before = ReconcileMark.objects.only("lines_until").first()
     resolved = resolve_awaiting(since=None if full or before is None else _since(before))
-    count_if_never_counted(Order, OrderLine, OrderCharge, SettlementLine)
+    count_if_never_counted(*_JOINED)
     with transaction.atomic(), connection.cursor() as cursor:
         client = tenancy.current().one
         mark = ReconcileMark.objects.select_for_update().get_or_create()[0]

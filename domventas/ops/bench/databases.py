@@ -17,11 +17,12 @@ from domventas.core.provisioning import provision
 _LARGE = 500_000_000  # bytes
 URLS = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_OPS_URL")
 
-#: Tables with something in them; partitioned ones hold nothing themselves, but are counted as a whole.
+#: Tables with something in them; a partitioned one holds nothing itself, but is counted as a whole.
 _FILLED = """
 SELECT c.relname FROM pg_class AS c
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-  AND (SELECT sum(pg_relation_size(coalesce(t.relid, c.oid))) FROM pg_partition_tree(c.oid) AS t) > 0
+WHERE c.relnamespace = 'public'::regnamespace
+  AND (c.relkind = 'r' AND pg_relation_size(c.oid) > 0
+       OR c.relkind = 'p' AND (SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree(c.oid) AS t) > 0)
 """
 
 
