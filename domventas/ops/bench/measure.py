@@ -142,9 +142,9 @@ def _summary(arm: Arm, runs: list[dict[str, Any]]) -> dict[str, Any]:
     rates = [run["rate"] for run in runs]
     return {
         "role": arm.role,
-        "rate": round(statistics.median(rates), 3),
-        "lowest": round(min(rates), 3),
-        "highest": round(max(rates), 3),
+        "rate": _six_digits(statistics.median(rates)),
+        "lowest": _six_digits(min(rates)),
+        "highest": _six_digits(max(rates)),
         "units": runs[0]["units"],
         "seconds": round(statistics.median(run["seconds"] for run in runs), 4),
         "cpu_seconds": round(statistics.median(run["cpu_seconds"] for run in runs), 4),
@@ -154,3 +154,8 @@ def _summary(arm: Arm, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "checks": runs[0]["checks"],
         **runs[0]["extra"],
     }
+
+
+def _six_digits(value: float) -> float:
+    """Rates of slow arms are far below one: so many digits after the point would leave nothing of them."""
+    return float(f"{value:.6g}")
