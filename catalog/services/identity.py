@@ -64,14 +64,15 @@ def lock(account: Account) -> None:
         )
 
 
-#: Listings by their offer and identifiers by their value, each with its SKU and the categories of its product.
-_KNOWN: Final = """
+#: Listings by their offer, and identifiers by their value, each with its SKU and the categories of its product.
+_LISTINGS: Final = """
 SELECT 'listing', g.site_id, g.offer_ref, '', g.id, g.sku_id, p.category, p.site_categories
 FROM catalog_listing AS g
 LEFT JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = g.sku_id
 LEFT JOIN catalog_product AS p ON p.client_id = %(client)s AND p.id = s.product_id
 WHERE g.client_id = %(client)s AND g.account_id = %(account)s AND g.offer_ref = ANY(%(refs)s)
-UNION ALL
+"""
+_IDENTIFIERS: Final = """
 SELECT i.kind, NULL, i.value, i.channel, NULL, i.sku_id, p.category, p.site_categories
 FROM catalog_identifier AS i
 JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = i.sku_id
@@ -84,35 +85,36 @@ WHERE i.client_id = %(client)s AND i.kind = ANY(%(kinds)s) AND i.channel IN ('',
 def known(
     account: Account, wanted: Collection[Offered], *, sites: Mapping[int, str] | None = None
 ) -> dict[Offered, Known]:
-    """What we know of each offer, in one query however many they are; another one unless `sites` are given (by key)."""
+    """What we know of each offer, in two queries however many they are, one where each has a listing that is mapped.
+
+    Another one unless `sites` are given (by key).
+    """
     if not wanted:
         return {}
     sites = site_codes() if sites is None else sites
-    listings: dict[tuple[int, str], tuple[int, int | None]] = {}
-    by_value: dict[tuple[str, str, str], int] = {}
-    categories: dict[int | None, tuple[str, dict[str, Any]]] = {}
-    parameters: dict[str, Any] = {
-        "client": current().one,
-        "account": account.pk,
-        "refs": sorted({offer.offer_ref for offer in wanted}),
-        "kinds": list(_KINDS),
-        "channel": account.channel,
-        "values": sorted({x for offer in wanted for x in (offer.seller_sku, offer.offer_ref, *offer.eans) if x}),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_KNOWN, parameters)
-        for what, site_id, value, channel, listing_id, sku_id, category, by_site in cursor.fetchall():
-            if what == "listing":
-                listings[site_id, value] = (listing_id, sku_id)
-            else:
-                by_value[what, channel, value] = sku_id
-            if sku_id:
-                categories[sku_id] = (category, by_site if isinstance(by_site, dict) else json.loads(by_site))
+    told = _told(_LISTINGS, account=account.pk, refs=sorted({offer.offer_ref for offer in wanted}))
+    listings = {(row[1], row[2]): (row[4], row[5]) for row in told}
+    unmapped = [offer for offer in wanted if not listings.get((offer.site_id, offer.offer_ref), (None, None))[1]]
+    values = sorted({x for offer in unmapped for x in (offer.seller_sku, offer.offer_ref, *offer.eans) if x})
+    named = _told(_IDENTIFIERS, kinds=list(_KINDS), channel=account.channel, values=values) if values else []
+    by_value = {(row[0], row[3], row[2]): row[5] for row in named}
+    categories = {row[5]: (row[6], _by_site(row[7])) for row in (*told, *named) if row[5]}
     found = {}
     for offer in wanted:
         listing_id, sku_id = listings.get((offer.site_id, offer.offer_ref), (None, None))
         sku_id = sku_id or _by_identifier(offer, account.channel, by_value)
         found[offer] = Known(sku_id, listing_id, _category(categories.get(sku_id), sites[offer.site_id]))
+    return found
+
+
+def _told(query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"client": current().one, **parameters})
+        return cursor.fetchall()
+
+
+def _by_site(value: Any) -> dict[str, Any]:
+    found: dict[str, Any] = value if isinstance(value, dict) else json.loads(value)
     return found
 
 

@@ -18,7 +18,7 @@ from finance.models import Settlement, SettlementLine
 from finance.services import settlement_sql as sql
 from finance.services.fee_kinds import KindBook, Meaning
 from finance.services.statistics import count_if_never_counted
-from marketplaces.models import Account, AccountSite, Site
+from marketplaces.models import Account, AccountSite
 from marketplaces.records import FeeKind, MoneyEvent, SettlementLineRecord
 from orders.models import Order, OrderLine
 
@@ -181,7 +181,7 @@ def write(
 def _sites(account: Account) -> tuple[list[str], list[str], list[str], str]:
     """Every name a line may use for a site of the channel, and the site of an account that has only one."""
     names: dict[str, tuple[str, str]] = {}
-    for site in Site.objects.filter(channel=account.channel):
+    for site in account.channel_sites.values():
         says = (site.external_id, site.label, site.code)
         names.update((name.lower(), (site.code, site.zone)) for name in says if name)
     own = AccountSite.objects.filter(account=account, is_enabled=True).values_list("site__code", flat=True)[:2]

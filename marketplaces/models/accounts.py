@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.db import models
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, CurrencyField, EncryptedJSONField
@@ -68,6 +71,11 @@ class Account(ClientModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def channel_sites(self) -> Mapping[str, Site]:
+        """All sites of the channel by their code; asked once for this object, as they change with releases only."""
+        return {site.code: site for site in Site.objects.filter(channel=self.channel)}
 
 
 class AccountSite(ClientModel):

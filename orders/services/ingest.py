@@ -72,8 +72,7 @@ def ingest(
     """
     done = Ingested()
     records = list(records)
-    named = {record.site for record in records}
-    sites = {site.code: site for site in Site.objects.filter(channel=account.channel, code__in=named)}
+    sites = account.channel_sites
     page: dict[str, OrderRecord] = {}
     marks: dict[str, str] = {}
     for record in records:
