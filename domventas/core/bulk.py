@@ -93,6 +93,8 @@ def upsert(
     Raises:
         DuplicateKeys: one key twice in the batch. NoClient: not exactly one client. TypeError: a float for a decimal.
     """
+    if isinstance(rows, list) and not rows:
+        return Upserted()
     wanted = None if compare is None else tuple(compare)
     plan = _plan(model, tuple(columns), tuple(key), tuple(extra or ()), newer_than, frozenset(keep), wanted)
     values = plan.prepared(rows, tuple((extra or {}).values()))
