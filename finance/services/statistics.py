@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import connection
 
 from domventas.core import partitions
 from domventas.core.models import ClientModel
 
 #: Empty ones are left alone: once counted as empty, keys into them are checked by reading them whole while they fill.
-_UNCOUNTED = """
+UNCOUNTED: Final = """
 SELECT relname FROM pg_class
 WHERE oid = ANY(%s::regclass[]::oid[]) AND reltuples <= 0 AND (relkind = 'p' OR pg_relation_size(oid) > 0)
 """
@@ -22,7 +24,7 @@ def count_if_never_counted(*models: type[ClientModel]) -> None:
     """
     tables = {model._meta.db_table: model for model in models}
     with connection.cursor() as cursor:
-        cursor.execute(_UNCOUNTED, [list(tables)])
+        cursor.execute(UNCOUNTED, [list(tables)])
         uncounted = [row[0] for row in cursor.fetchall()]
     for table in uncounted:
         partitions.analyze(tables[table])
