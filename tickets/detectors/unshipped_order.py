@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from domventas.core.calendars import Calendar
 from marketplaces.models import OutboxCommand
@@ -110,11 +110,11 @@ def _unconfirmed_words(parcel: Told) -> tuple[str, str]:
 def _wave(wave: Wave) -> Iterator[Seen]:
     """The orders of a wave: all of one ticket, which is information until it is a problem."""
     first, count = wave.orders[0], len(wave.orders)
-    title = _("%(count)d orders to ship by %(day)s, %(site)s") % {
-        "count": count,
-        "day": wave.day.isoformat(),
-        "site": first.site,
-    }
+    told = {"count": count, "day": wave.day.isoformat(), "site": first.site}
+    title = ngettext(
+        "%(count)d order to ship by %(day)s, %(site)s", "%(count)d orders to ship by %(day)s, %(site)s", count
+    )
+    title %= told
     cause, action = _wave_words(wave)
     for row in wave.orders:
         yield _seen(
