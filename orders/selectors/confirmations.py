@@ -29,7 +29,7 @@ LEFT JOIN LATERAL (
 WHERE o.client_id = %(client)s AND o.fulfillment = 'seller' AND o.status IN ('to_accept', 'to_ship', 'part_shipped')
 ORDER BY o.id, s.number
 """
-#: Pieces of each order that are in no parcel but refused ones; what the marketplace counts as shipped includes ours.
+#: Pieces of each order that are in no parcel the marketplace is told of; what it counts as shipped includes ours.
 LEFT: Final = """
 SELECT l.order_id, sum(greatest(0, l.quantity - coalesce(l.quantity_canceled, 0)
                                      - greatest(coalesce(l.quantity_shipped, 0), coalesce(p.pieces, 0))))
@@ -52,6 +52,8 @@ WHERE o.client_id = %(client)s AND o.fulfillment = 'seller' AND o.status IN ('to
   AND a.status = 'active' AND c.state = 'given_up'
 GROUP BY a.id, a.name, a.channel, a.code ORDER BY a.code
 """
+#: The marketplace does not have it, and nothing on its way changes that.
+_UNTOLD: Final = (State.REFUSED, State.HELD)
 #: States a parcel can be stuck in, the gravest first: nothing of the first two changes by itself.
 _STUCK: Final = (State.REFUSED, State.GIVEN_UP, State.UNKNOWN, State.IN_FLIGHT, State.WAITING)
 
@@ -79,7 +81,8 @@ class GivenUp:
 
 @dataclass(slots=True)
 class Confirmed:
-    """What we have confirmed of one order. `left`: pieces that are in no parcel yet, refused ones not counted."""
+    """What we have confirmed of one order. `left`: pieces in no parcel; refused ones and those held in shadow count as
+    none, as the marketplace does not know them."""
 
     parcels: list[Told] = field(default_factory=list)
     left: int = 0
@@ -113,7 +116,7 @@ def confirmations() -> Mapping[int, Confirmed]:
             )  # fmt: skip
             found[order_id].parcels.append(told)
         if found:
-            counted = [x.shipment_id for each in found.values() for x in each.parcels if x.state != State.REFUSED]
+            counted = [x.shipment_id for each in found.values() for x in each.parcels if x.state not in _UNTOLD]
             cursor.execute(LEFT, known | {"orders": list(found), "parcels": counted})
             for order_id, left in cursor.fetchall():
                 found[order_id].left = int(left)

@@ -115,11 +115,11 @@ def test_what_was_never_sent_has_one_cause_for_all_until_it_makes_an_order_late(
     assert house.look(unshipped_order, minutes=1) == []
 
 
-def test_what_is_held_in_shadow_is_told_in_another_way(house: House) -> None:
+def test_what_is_held_in_shadow_stays_in_its_wave_for_nobody_was_told(house: House) -> None:
     flow = push_flows.flow_of(house.account, "shipments", now=house.clock())
     push_flows.set_mode(flow, "shadow", actor="test", now=house.clock())
     house.confirm(house.placed())
-    assert house.look(unshipped_order, minutes=60) == []
+    assert checks(house) == ["wave"]
 
 
 def test_a_refused_order_due_later_than_the_horizon_is_told_all_the_same(house: House) -> None:
