@@ -85,6 +85,12 @@ def day(value: Any, name: str) -> date:
     return value
 
 
+def cast_type(field: models.Field[Any, Any]) -> str:
+    """The column's type for a cast, of texts without their length: a cast would cut what the column then refuses."""
+    kind = column_type(field)
+    return "varchar" if kind.startswith("varchar") else kind
+
+
 def column_type(field: models.Field[Any, Any]) -> str:
-    """PostgreSQL's type of the column, for a cast."""
+    """PostgreSQL's type of the column."""
     return str(field.db_type(connection))

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection, connections, models, transaction
+from django.db import DataError, connection, connections, models, transaction
 
 from domventas.core import bulk
+from domventas.core.behind import Behind
 from domventas.core.bulk import DuplicateKeys, Upserted, upsert
 from domventas.core.fields import AmountField, EncryptedTextField
 from domventas.core.models import ClientModel, Threshold
@@ -199,6 +200,9 @@ def test_partitions_are_made_as_the_days_need_them(readings: House, size: int) -
     assert upsert(Reading, columns, changed, ("code", "day")) == Upserted(size + 1, inserted=1, updated=size)
     assert Reading.objects.count() == size + 1
     assert sync_walls() == []  # each partition was born walled
+    later = [("a", day + timedelta(days=400), Decimal(1)) for day in days(size)]
+    with transaction.atomic(), Behind() as behind:  # a month may have to be made first, so these do not wait
+        assert upsert(Reading, columns, later, ("code", "day"), behind=behind).inserted == size
 
 
 @needs_owner
@@ -232,8 +236,8 @@ def test_older_facts_never_overwrite_newer_ones(readings: House) -> None:
 def test_only_compared_columns_make_a_row_different_and_kept_ones_stay(readings: House) -> None:
     def put(amount: int, seen: datetime, state: str) -> Upserted:
         return upsert(
-            Reading, ("code", "amount", "seen_at", "state"), [("a", Decimal(amount), seen, state)], ("code", "day"),
-            compare=["amount"], keep=["state"], extra={"day": days(1)[0]},
+            Reading, ("code", "day", "amount", "state"), [("a", days(1)[0], Decimal(amount), state)], ("code", "day"),
+            compare=["amount"], keep=["state"], extra={"seen_at": seen},
         )  # fmt: skip
 
     put(1, NOW, "new")
@@ -242,6 +246,13 @@ def test_only_compared_columns_make_a_row_different_and_kept_ones_stay(readings:
     assert put(2, NOW + timedelta(days=2), "old").updated == 1
     row = Reading.objects.get()
     assert (row.seen_at, row.state) == (NOW + timedelta(days=2), "new")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_too_long_is_refused_never_cut(acting: Any, size: int) -> None:
+    with pytest.raises(DataError), transaction.atomic():
+        upsert(Threshold, COLUMNS, [*give(size), ("x" * 81, "sku", "", Decimal(1))], KEY)
+    assert not Threshold.objects.exists()
 
 
 @needs_owner
