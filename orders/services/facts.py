@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -173,7 +172,7 @@ def charges(line: OrderLineRecord) -> dict[ChargeKey, Decimal]:
     _add(found, MoneyEvent.SALE.value, "", line.charges)
     for refund in line.refunds:
         _add(found, MoneyEvent.REFUND.value, refund.external_id, refund.charges)
-    return {key: exact(amount) for key, amount in found.items()}
+    return {key: amount.quantize(_FINEST, ROUND_HALF_UP) for key, amount in found.items()}
 
 
 def refunds(line: OrderLineRecord) -> dict[str, tuple[Any, ...]]:
@@ -230,10 +229,9 @@ def exact(amount: Decimal) -> Decimal:
 
 
 def _add(found: dict[ChargeKey, Decimal], event: str, refund: str, parts: Iterable[ChargeRecord]) -> None:
-    sums: dict[ChargeKey, Decimal] = defaultdict(Decimal)
     for charge in parts:
-        sums[event, refund, charge.kind.value] += charge.amount
-    found.update(sums)
+        key = event, refund, charge.kind._value_
+        found[key] = found[key] + charge.amount if key in found else charge.amount
 
 
 def _is_free(line: OrderLineRecord) -> bool:

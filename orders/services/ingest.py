@@ -15,6 +15,11 @@ from django.db import transaction
 
 from catalog.services import identity
 from catalog.services.identity import Known, Offered, Unknown
+from domventas.core import crypto
+from domventas.core.behind import Behind
+from domventas.core.fields import Sealed
+from domventas.core.garbage import not_collected
+from domventas.core.tenancy import current
 from domventas.core.times import day_in
 from marketplaces.models import Account, Site
 from marketplaces.records import BuyerRecord, LineStatus, OrderLineRecord, OrderRecord, Rejected
@@ -23,13 +28,15 @@ from orders.models import OrderLine
 from orders.selectors import stored as stored_selector
 from orders.selectors.stored import Stored
 from orders.services import facts
-from orders.services.changes import STORED_ORDER, Changes
+from orders.services.changes import STORED_ORDER, Ahead, Changes
 from orders.services.digest import digest
 from orders.services.facts import LINE_COLUMNS, ORDER_COLUMNS, REFUND_COLUMNS
 
 _AT: Final = {name: index for index, name in enumerate(LINE_COLUMNS)}
 _UPDATED: Final = ORDER_COLUMNS.index("source_updated_at")
 _BUYER: Final = tuple(one.name for one in fields(BuyerRecord))
+#: Orders that are compared while the server still writes those before them.
+_PART: Final = 1_000
 #: A change of these touches the money of every line.
 _MONEY_OF_ORDER: Final = tuple(
     ORDER_COLUMNS.index(name) for name in ("site", "currency", "fulfillment", "is_business", "ordered_on")
@@ -71,22 +78,15 @@ def ingest(
         trusts_digest: False compares every row, whatever the digest says.
     """
     done = Ingested()
-    records = list(records)
     sites = account.channel_sites
-    page: dict[str, OrderRecord] = {}
-    marks: dict[str, str] = {}
-    for record in records:
-        done.seen += 1
-        if reason := facts.problem(record, sites):
-            done.rejected.append(_rejected(record, reason))
-        elif record.external_id not in page or page[record.external_id].updated_at <= record.updated_at:
-            page[record.external_id] = record
-    with transaction.atomic():
+    page = _newest(records, sites, done)
+    with not_collected(), transaction.atomic():
         identity.lock(account)
+        marks: dict[str, str] = {}
         if trusts_digest and len(page) > 1:  # one that comes by itself is nearly always new
             known = stored_selector.digests(account, page)
-            marks = {name: digest(record) for name, record in page.items()}
-            page = {name: record for name, record in page.items() if known.get(name, "") != marks[name]}
+            marks = {name: digest(page[name]) for name, mark in known.items() if mark}
+            page = {name: record for name, record in page.items() if name not in marks or known[name] != marks[name]}
             if not page:
                 return done
         stored = stored_selector.page(
@@ -94,28 +94,76 @@ def ingest(
         )
         fresh = [record for record in page.values() if not _is_stale(record, stored)]
         offers = _identified(account, fresh, sites, now=now)
-        changes = Changes(order_ids={name: pk for name, (pk, _values) in stored.orders.items()})
-        for record in fresh:
-            _Order(record, sites[record.site], stored, changes, offers, now, has_buyers, marks).compare()
-        done.written = changes.write(account, now=now, raw_id=raw_id)
-        if raw_id is not None and changes.people_until:
-            raw.due_by(raw_id, min(changes.people_until))  # the bytes go with the first of the buyers in them
+        believed = _Believed(sites, stored, offers, now, has_buyers, marks, current().one)
+        done.written, people_until = _written(account, fresh, believed, raw_id=raw_id)
+        if raw_id is not None and people_until:
+            raw.due_by(raw_id, min(people_until))  # the bytes go with the first of the buyers in them
         done.by_day = _by_day(fresh, sites, stored)
     return done
+
+
+def _newest(records: Iterable[OrderRecord], sites: Mapping[str, Site], done: Ingested) -> dict[str, OrderRecord]:
+    """The newest readable record of each order."""
+    page: dict[str, OrderRecord] = {}
+    for record in records:
+        done.seen += 1
+        if reason := facts.problem(record, sites):
+            done.rejected.append(_rejected(record, reason))
+        elif record.external_id not in page or page[record.external_id].updated_at <= record.updated_at:
+            page[record.external_id] = record
+    return page
+
+
+def _written(
+    account: Account, records: list[OrderRecord], believed: _Believed, *, raw_id: int | None
+) -> tuple[int, list[datetime]]:
+    """Write what differs, of a big page one part while the next is compared.
+
+    Returns: rows written, and when buyers have to go.
+    """
+    order_ids = {name: pk for name, (pk, _values) in believed.stored.orders.items()}
+    rows, people_until = 0, list[datetime]()
+    with Behind() as behind:
+        parts = [records[at : at + _PART] for at in range(0, len(records), _PART)]
+        ahead = Ahead.of(behind, records, believed.stored, now=believed.now) if len(parts) > 1 else None
+        for part in parts:
+            changes = Changes(order_ids)
+            for record in part:
+                _Order(record, believed, changes).compare()
+            rows += changes.write(account, now=believed.now, raw_id=raw_id, ahead=ahead)
+            people_until += changes.people_until
+            if ahead:
+                behind.send()
+    return rows + behind.written, people_until
 
 
 @dataclass(frozen=True, slots=True)
 class _Offers:
     """What is known of the page's offers, and which unknown ones nobody waits for."""
 
-    known: Mapping[Offered, Known]
+    known: Mapping[Any, Known]
+    """By `Offered`, or a tuple that holds the same, which is quicker to make."""
     ignored: set[str]
 
     def of(self, line: OrderLineRecord, site: Site) -> tuple[Known, str]:
         """The offer of a line, and why the line has to wait."""
-        known = self.known[_offered(line, site)]
-        waits = not known.sku_id and facts.offer_of(line) not in self.ignored
+        ref = facts.offer_of(line)
+        known = self.known[site.pk, ref, line.seller_sku or "", ()]
+        waits = not known.sku_id and ref not in self.ignored
         return known, OrderLine.Hold.UNMAPPED.value if waits else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """What all orders of a page are compared with. `marks`: digests known already, by order."""
+
+    sites: Mapping[str, Site]
+    stored: Stored
+    offers: _Offers
+    now: datetime
+    has_buyers: bool
+    marks: Mapping[str, str]
+    client: int
 
 
 @dataclass(slots=True)
@@ -123,14 +171,14 @@ class _Order:
     """One order beside what is stored of it."""
 
     record: OrderRecord
-    site: Site
-    stored: Stored
+    page: _Believed
     changes: Changes
-    offers: _Offers
-    now: datetime
-    has_buyers: bool
-    marks: Mapping[str, str]
-    """Digests known already, by order."""
+    site: Site = field(init=False)
+    stored: Stored = field(init=False)
+    now: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.site, self.stored, self.now = self.page.sites[self.record.site], self.page.stored, self.page.now
 
     @property
     def name(self) -> str:
@@ -141,7 +189,7 @@ class _Order:
         sums = facts.totals(self.record)
         values = facts.order_values(self.record, self.site, sums)
         pk, stored = self.stored.orders.get(self.name, (None, None))
-        before, gathered = stored[:-1] if stored else None, self.changes.size()
+        before, gathered = (stored[:-1], self.changes.size()) if stored else (None, 0)
         touched = before is not None and any(values[at] != before[at] for at in _MONEY_OF_ORDER)
         for line in self.record.lines:
             self._line(pk, line, touched=touched)
@@ -153,12 +201,12 @@ class _Order:
         self._exceptions(pk, facts.oddities(self.record, sums))
         self._contact(pk, is_newer=before is None or before[_UPDATED] < self.record.updated_at)
         if values != before or self.changes.size() > gathered:
-            mark = (self.marks.get(self.name) or digest(self.record)) if self._is_settled() else ""
+            mark = (self.page.marks.get(self.name) or digest(self.record)) if self._is_settled() else ""
             self.changes.orders.append((self.name, *values, mark))
 
     def _is_settled(self) -> bool:
         """Whether nothing about the lines is left to be found out, so that the same record would say nothing new."""
-        known = [self.offers.of(line, self.site) for line in self.record.lines]
+        known = [self.page.offers.of(line, self.site) for line in self.record.lines]
         return bool(known) and all(offer.sku_id and offer.category and not hold for offer, hold in known)
 
     def _line(self, order: int | None, line: OrderLineRecord, *, touched: bool) -> None:
@@ -177,7 +225,7 @@ class _Order:
 
     def _line_values(self, line: OrderLineRecord, before: tuple[Any, ...] | None) -> tuple[Any, ...]:
         """The line's columns; what we found out about the offer stays, as its later mapping must not rewrite a sale."""
-        known, hold = self.offers.of(line, self.site)
+        known, hold = self.page.offers.of(line, self.site)
         sku, listing, category = known.sku_id, known.listing_id, known.category
         if before is not None and before[_AT["sku"]] is not None:
             sku, hold = before[_AT["sku"]], ""
@@ -251,7 +299,7 @@ class _Order:
         A buyer whose day has passed when the order comes is not stored at all.
         """
         stored = self.stored.contacts.get(order) if order else None
-        buyer = self.record.buyer if self.has_buyers else None
+        buyer = self.record.buyer if self.page.has_buyers else None
         due = facts.purge_at(self.record)
         if buyer is not None:
             self.changes.people_until.append(self.now if stored and stored[1] else due)
@@ -260,7 +308,7 @@ class _Order:
         if buyer is not None and (stored is None or is_newer):
             contact = {name: value for name in _BUYER if (value := getattr(buyer, name))}
             if contact:
-                kept = contact if due > self.now else None
+                kept = Sealed(crypto.encrypt_json(contact, client=self.page.client)) if due > self.now else None
                 self.changes.contacts.append((self.name, kept, (buyer.country or "")[:2], due))
         elif stored and stored[0] != due:
             self.changes.purge_dates.append((self.name, due))
