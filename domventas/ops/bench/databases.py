@@ -31,6 +31,14 @@ def environment(database: str) -> dict[str, str]:
     return {name: re.sub(r"(?<=@)([^/]*)/[^?]*", rf"\1/{database}", os.environ[name]) for name in URLS}
 
 
+_ANY = SQL("SELECT 1 FROM {} LIMIT 1")
+#: Which table refers to which.
+_REFERENCES = """
+SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint
+WHERE contype = 'f' AND connamespace = 'public'::regnamespace
+"""
+
+
 @contextmanager
 def superuser(database: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
     """A connection that may make databases."""
@@ -58,14 +66,26 @@ def fresh(template: str = "") -> Iterator[str]:
 def analyze(database: str) -> None:
     """Give the planner its counts, as they are in a database that has lived for a while.
 
-    Empty tables are left as nobody has counted them: counted as empty, every check of a key into them would be planned
-    as a look at all rows and stay so while they fill, for whoever writes.
+    Empty tables are as in a new installation, whatever was written there and undone: counted as empty, every check of a
+    key into them would be planned as a look at all rows and stay so while they fill, for whoever writes.
     """
     with superuser(database) as server:
-        found = server.execute(_FILLED).fetchall()
-        for (name,) in found:
+        used = [name for (name,) in server.execute(_FILLED).fetchall()]
+        filled = {name for name in used if server.execute(_ANY.format(Identifier(name))).fetchone()}
+        emptied = _with_what_refers_to(server, set(used) - filled)
+        if emptied.isdisjoint(filled):
+            for name in emptied:
+                server.execute(SQL("TRUNCATE {} CASCADE").format(Identifier(name)))
+        for name in filled:
             server.execute(SQL("VACUUM (ANALYZE) {}").format(Identifier(name)))
         server.execute("CHECKPOINT")
+
+
+def _with_what_refers_to(server: psycopg.Connection[Any], tables: set[str]) -> set[str]:
+    references = server.execute(_REFERENCES).fetchall()
+    while more := {of for of, to in references if to in tables} - tables:
+        tables = tables | more
+    return tables
 
 
 def rows_written(connection: psycopg.Connection[Any]) -> Mapping[str, int]:

@@ -25,7 +25,7 @@ ORDERS = {"XS": 120, "S": 10_000, "M": 550_000, "L": 5_500_000}
 SAMPLE = {"XS": 40, "S": 300, "M": 300, "L": 300}
 BULK = {"XS": 120, "S": 10_000, "M": 50_000, "L": 50_000}
 #: Orders per call of ours: a page of the API, and a back-fill's.
-PAGE, BATCH = 100, 2_000
+PAGE, BATCH = 100, 10_000
 #: In the variant `changed` every tenth order has been shipped since.
 CHANGED = 10
 TABLES = ("orders_order", "orders_orderline", "orders_ordercharge", "orders_buyercontact")
