@@ -21,7 +21,7 @@ _MARKED = re.compile(r"[.,]\d{1,2}$|[.,]\d{4,}$")
 _POINT = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
 _COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?")
 #: An amount as nearly all are written: a Decimal takes it as it is.
-_USUAL = re.compile(r"-?\d+\.\d+", re.ASCII).fullmatch
+is_usual_amount = re.compile(r"-?\d+\.\d+", re.ASCII).fullmatch
 _DATES = (
     "%Y-%m-%d %H:%M:%S",
     "%d.%m.%Y %H:%M:%S",
@@ -96,7 +96,7 @@ def decimal_mark(amounts: Iterable[str]) -> str:
 def number(row: Row, field: str, mark: str) -> Decimal:
     """An amount in the file's own decimal mark; an amount in the other one is refused, not reinterpreted."""
     text = row.values.get(field, "")
-    if mark == "." and _USUAL(text):
+    if mark == "." and is_usual_amount(text):
         return Decimal(text)
     plain = _plain(text)
     if not (_COMMA if mark == "," else _POINT).fullmatch(plain):
@@ -110,14 +110,15 @@ def moment(row: Row, field: str) -> datetime | None:
     text = row.values.get(field, "")
     if not text:
         return None
-    found = _moment(text)
+    found = moment_in(text)
     if found is None:
         raise row.refuse(field, f"“{text[:40]}” is no date we can read without guessing.")
     return found
 
 
 @lru_cache(maxsize=1024)  # the rows of one order stand together and say the same moment
-def _moment(text: str) -> datetime | None:
+def moment_in(text: str) -> datetime | None:
+    """The time in UTC, None when it cannot be read without guessing."""
     plain = re.sub(r"\s*(UTC|GMT)$", "", text)
     for pattern in _DATES:
         try:

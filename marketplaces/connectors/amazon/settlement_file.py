@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
+from operator import itemgetter
 
 from marketplaces.connectors.amazon import settlement_text as source
 from marketplaces.connectors.amazon.sites import BY_CODE
@@ -53,6 +55,11 @@ _IDENTITY = (
     *("order-id", "merchant-order-id", "adjustment-id", "shipment-id", "marketplace-name", "fulfillment-id"),
     *("order-item-code", "merchant-order-item-id", "merchant-adjustment-item-id", "sku", "quantity-purchased"),
     "promotion-id",
+)
+#: What a line of the second version says beside what it is told apart by.
+_SAID = (
+    *("settlement-id", "currency", "transaction-type", "amount-type", "amount-description", "amount"),
+    "posted-date-time",
 )
 
 
@@ -147,9 +154,15 @@ def _notes(sheet: _Sheet, charset: str, name: str, body: bytes) -> tuple[str, ..
 
 
 def _lines(sheet: _Sheet) -> Iterator[SettlementLineRecord]:
-    rows = source.rows(sheet.text, sheet.names, sheet.start)
-    next(rows)
-    for row in rows:
+    found = source.cells(sheet.text, sheet.names, sheet.start)
+    next(found)
+    usual = _Usual.of(sheet)
+    for number, fields in found:
+        line = usual.line(number, fields) if usual else None
+        if line is not None:
+            yield line
+            continue
+        row = source.row(number, sheet.names, fields)
         values = row.values
         if (ref := values.get("settlement-id", "")) and ref != sheet.settlement_ref:
             raise row.refuse("settlement-id", f"{ref[:40]} is another settlement than {sheet.settlement_ref}.")
@@ -160,6 +173,58 @@ def _lines(sheet: _Sheet) -> Iterator[SettlementLineRecord]:
             raise row.refuse("total-amount", "this is a second summary row; a settlement has one.")
         for field, kind, words in amounts:
             yield _line(sheet, row, field, kind, words)
+
+
+@dataclass(frozen=True)
+class _Usual:
+    """Reads a line as nearly all of the second version are, by the places of its cells: in half the time.
+
+    Whatever is not as usual is None here and read, or refused in words, by its names.
+    """
+
+    sheet: _Sheet
+    said: Callable[[list[str]], tuple[str, ...]]
+    identity: Callable[[list[str]], tuple[str, ...]]
+
+    @classmethod
+    def of(cls, sheet: _Sheet) -> _Usual | None:
+        """For a file that has all columns we know and writes amounts with a point."""
+        if sheet.mark != "." or not sheet.is_v2 or not {*_SAID, *_IDENTITY} <= set(sheet.names):
+            return None
+        at = {name: place for place, name in enumerate(sheet.names)}
+        return cls(sheet, itemgetter(*(at[name] for name in _SAID)), itemgetter(*(at[name] for name in _IDENTITY)))
+
+    def line(self, number: int, fields: list[str]) -> SettlementLineRecord | None:
+        """The line in these cells; None when something in them is not as usual."""
+        ref, currency, transaction, kind, words, amount, posted = self.said(fields)
+        identity = tuple(map(str.strip, self.identity(fields)))
+        order, _own, adjustment, _shipment, site, _center, code, _item, adjusted, sku, quantity, promotion = identity
+        if (
+            (ref and ref != self.sheet.settlement_ref) or (currency and currency != self.sheet.currency)
+            or not transaction or not sheets.is_usual_amount(amount) or not posted
+            or (quantity and not (quantity.isascii() and quantity.isdigit()))
+        ):  # fmt: skip
+            return None
+        moment = sheets.moment_in(posted.strip())
+        if moment is None:
+            return None
+        words = words.strip()
+        raw_type, value = _raw_type(transaction.strip(), kind.strip(), words), Decimal(amount)
+        return SettlementLineRecord(
+            raw_type=raw_type,
+            amount=value,
+            currency=self.sheet.currency,
+            posted_at=moment,
+            ordinal=number,
+            raw_key="\x1f".join((raw_type, f"{value:f}", _told(moment), *identity)),
+            order_ref=order or None,
+            order_line_ref=code or None,
+            refund_ref=adjustment or adjusted or None,
+            seller_sku=sku or None,
+            site=_site(site),
+            quantity=int(quantity) if quantity else None,
+            description=(f"{words} {promotion}" if words and promotion else words or promotion)[:300],
+        )
 
 
 def _v2_amounts(row: Row) -> list[tuple[str, str, str]]:

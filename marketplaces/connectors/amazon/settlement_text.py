@@ -30,8 +30,8 @@ def header(text: str) -> tuple[list[str], int]:
     return names, len(text) if end < 0 else end + 1
 
 
-def rows(text: str, names: list[str], start: int, *, shortest_first: int = 6) -> Iterator[Row]:
-    """Data rows one after the other, without ever holding all of them.
+def cells(text: str, names: list[str], start: int, *, shortest_first: int = 6) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of one data row after the other, as they stand, without ever holding all of them.
 
     The first row (the summary) may leave out its empty fields, if a line break follows; any other short row is cut.
     """
@@ -57,4 +57,15 @@ def rows(text: str, names: list[str], start: int, *, shortest_first: int = 6) ->
                 f"Row {number} has {len(fields)} fields, but the file has {len(names)} columns.", path=f"row {number}"
             )
         first = False
-        yield Row(number, dict(zip(names, map(str.strip, fields), strict=False)))
+        yield number, fields
+
+
+def row(number: int, names: list[str], fields: list[str]) -> Row:
+    """The row with its cells by column, without blanks around them."""
+    return Row(number, dict(zip(names, map(str.strip, fields), strict=False)))
+
+
+def rows(text: str, names: list[str], start: int) -> Iterator[Row]:
+    """Data rows one after the other."""
+    for number, fields in cells(text, names, start):
+        yield row(number, names, fields)
