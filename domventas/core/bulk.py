@@ -5,7 +5,7 @@ Rows that are already equal are not written at all, so reading the same window a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -124,15 +124,18 @@ def new_ids(model: type[ClientModel], number: int) -> list[int]:
 
 
 @contextmanager
-def copy_stage(name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def copy_stage(
+    name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]], *, count: Collection[str] | None = None
+) -> Iterator[str]:
     """A temporary table with these rows for the statements inside the block, which runs in one transaction.
 
     Args:
         name: what it is about; the table's name begins with it.
         columns: PostgreSQL type by column name.
+        count: columns whose values are counted for the planner, default all; none if the table is filled later.
 
     Yields:
-        The table's name, safe to be written into SQL. It has been analyzed.
+        The table's name, safe to be written into SQL.
 
     Raises:
         TypeError: a float for a numeric column.
@@ -143,7 +146,9 @@ def copy_stage(name: str, columns: Mapping[str, str], rows: Iterable[Sequence[An
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         cursor.execute(SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(Identifier(table), definition))
         _copy(cursor, table, _without_floats(rows, exact_at, tuple(columns)))
-        cursor.execute(SQL("ANALYZE {}").format(Identifier(table)))
+        counted = SQL(", ").join(map(Identifier, columns if count is None else count))
+        if count is None or count:
+            cursor.execute(SQL("ANALYZE {} ({})").format(Identifier(table), counted))
         yield f'"{table}"'
         cursor.execute(SQL("DROP TABLE {}").format(Identifier(table)))
 

@@ -11,6 +11,7 @@ from typing import Final
 #: Columns of the stage in which a settlement's lines wait, in the order they are copied.
 STAGE: Final = {
     "key": "text",
+    "nth": "integer",
     "ordinal": "integer",
     "raw_type": "text",
     "amount": "numeric",
@@ -25,6 +26,9 @@ STAGE: Final = {
     "description": "text",
 }
 
+#: By what the staged lines are joined and grouped: the planner has to know these.
+JOINED: Final = ("raw_type", "order_ref", "order_line_ref")
+
 
 def on(stage: str, statement: str) -> str:
     """The statement for one stage; the name comes from `bulk.copy_stage` and is safe in SQL."""
@@ -33,15 +37,16 @@ def on(stage: str, statement: str) -> str:
 
 #: What makes two lines of one key the same line; a row's place, description and site do not.
 CONTENT: Final = (
-    "key, raw_type, trim_scale(amount), currency, extract(epoch FROM posted_at), order_ref, order_line_ref,"
-    " refund_ref, seller_sku, quantity"
+    "key, raw_type, amount, currency, posted_at, order_ref, order_line_ref, refund_ref, seller_sku, quantity"
 )
 
-#: Per raw type: how many, how much, and two sums of hashes that do not depend on the order of the lines.
+#: Per raw type: how many, how much, and two sums of hashes that do not depend on the order of the lines. These hashes
+#: are the server's for its own partitions by hash: the same on every machine and in every version, much quicker than a
+#: digest of text, and the same for 1.5 and 1.50.
 SUMMARY: Final = f"""
 SELECT raw_type, count(*), sum(amount), min(currency), max(currency),
-       sum(('x' || left(hash, 15))::bit(60)::bigint), sum(('x' || right(hash, 15))::bit(60)::bigint)
-FROM (SELECT raw_type, amount, currency, md5(ROW({CONTENT})::text) AS hash FROM @stage) AS s
+       sum(hash_record_extended(ROW({CONTENT}), 0)::numeric), sum(hash_record_extended(ROW({CONTENT}), 1)::numeric)
+FROM @stage
 GROUP BY raw_type
 """
 
@@ -51,7 +56,8 @@ SELECT ordinal, currency FROM @stage WHERE currency <> %(currency)s ORDER BY ord
 
 #: From `asked(order_ref, order_line_ref, seller_sku, currency)` to the order line: by the line's id, else by the
 #: seller's SKU where only one line of the order has it, else the order's only line; line_id stays empty where none is
-#: certain. An order in another currency is none of theirs, as its expectation could never be held against them.
+#: certain. An order in another currency is none of theirs, as its expectation could never be held against them. Each
+#: order is looked up by its key: a settlement has a few of all orders, and the planner would rather read them all.
 FOUND: Final = """
 found AS (
     SELECT a.order_ref, a.order_line_ref, a.seller_sku, a.currency, o.ordered_on, site.code AS site,
@@ -62,9 +68,12 @@ found AS (
                CASE WHEN count(*) = 1 THEN min(l.id) END
            ) AS line_id
     FROM asked AS a
-    JOIN orders_order AS o
-      ON o.client_id = %(client)s AND o.account_id = %(account)s AND o.external_id = a.order_ref
-     AND o.currency = a.currency
+    CROSS JOIN LATERAL (
+        SELECT o.id, o.site_id, o.ordered_on FROM orders_order AS o
+        WHERE o.client_id = %(client)s AND o.account_id = %(account)s AND o.external_id = a.order_ref
+          AND o.currency = a.currency
+        LIMIT 1
+    ) AS o
     JOIN marketplaces_site AS site ON site.id = o.site_id
     JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.order_id = o.id
     GROUP BY a.order_ref, a.order_line_ref, a.seller_sku, a.currency, o.ordered_on, site.code
@@ -103,19 +112,20 @@ current AS (
     WHERE client_id = %(client)s AND settlement_id = %(settlement)s AND reverses IS NULL AND reversed_in IS NULL
 )"""
 
-#: The staged lines with the n-th of several equal ones numbered; a source's own id gets a number only if repeated.
+#: The staged lines with the n-th of several equal ones named so; a source's own id gets a number only if repeated.
 NUMBERED: Final = """
 numbered AS (
-    SELECT CASE WHEN key LIKE '#%%' THEN substr(key, 2) || '#' || n WHEN n > 1 THEN key || '#' || n ELSE key END AS key,
+    SELECT CASE WHEN key LIKE '#%%' THEN substr(key, 2) || '#' || nth WHEN nth > 1 THEN key || '#' || nth ELSE key
+           END AS key,
            ordinal, raw_type, amount, currency, posted_at, order_ref, order_line_ref, refund_ref, seller_sku,
            said_site, quantity, description
-    FROM (SELECT s.*, row_number() OVER (PARTITION BY key ORDER BY ordinal) AS n FROM @stage AS s) AS s
+    FROM @stage
 )"""
 
 #: Stage a settlement's lines from the transaction log that delivers them, but not the payout they add up to.
 FROM_LOG: Final = """
 INSERT INTO @stage
-SELECT external_id, row_number() OVER (ORDER BY posted_at, external_id), raw_type, amount, currency, posted_at,
+SELECT external_id, 1, row_number() OVER (ORDER BY posted_at, external_id), raw_type, amount, currency, posted_at,
        order_ref, order_line_ref, refund_ref, seller_sku, site, quantity, description
 FROM finance_transaction
 WHERE client_id = %(client)s AND account_id = %(account)s AND settlement_ref = %(settlement_ref)s AND raw_type <> ''

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -17,7 +18,7 @@ from domventas.core.money import minor_unit
 from finance.models import Settlement, SettlementLine
 from finance.services import settlement_sql as sql
 from finance.services.fee_kinds import KindBook, Meaning
-from finance.services.statistics import count_if_never_counted
+from finance.services.statistics import AS_EVER, LOOK_UP, count_if_never_counted
 from marketplaces.models import Account, AccountSite
 from marketplaces.records import FeeKind, MoneyEvent, SettlementLineRecord
 from orders.models import Order, OrderLine
@@ -55,14 +56,14 @@ class Written:
 @contextmanager
 def from_records(lines: Iterable[SettlementLineRecord], currency: str) -> Iterator[str]:
     """Stage lines as they stream in; a line without a currency of its own has the settlement's. Yields the stage."""
-    with bulk.copy_stage("settlement", sql.STAGE, (_row(line, currency) for line in lines)) as stage:
+    with bulk.copy_stage("settlement", sql.STAGE, _rows(lines, currency), count=sql.JOINED) as stage:
         yield stage
 
 
 @contextmanager
 def from_log(account: Account, settlement_ref: str, payout_types: Sequence[str]) -> Iterator[str]:
     """Stage a settlement's lines from the transactions that name it. Yields the stage."""
-    with bulk.copy_stage("settlement", sql.STAGE, ()) as stage, connection.cursor() as cursor:
+    with bulk.copy_stage("settlement", sql.STAGE, (), count=()) as stage, connection.cursor() as cursor:
         cursor.execute(
             sql.on(stage, sql.FROM_LOG),
             {
@@ -76,26 +77,39 @@ def from_log(account: Account, settlement_ref: str, payout_types: Sequence[str])
         yield stage
 
 
-def _row(line: SettlementLineRecord, currency: str) -> tuple[Any, ...]:
-    if not isinstance(line.amount, Decimal):
-        raise TypeError(f"row {line.ordinal}: an amount is a Decimal, not {type(line.amount).__name__}")
-    # Lines without an id are known by their content; "#" marks that equal ones are told apart by counting.
-    key = line.line_ref or "#" + hashlib.sha256(line.raw_key.encode()).hexdigest()
-    return (
-        key,
-        line.ordinal,
-        line.raw_type,
-        line.amount,
-        line.currency or currency,
-        line.posted_at,
-        line.order_ref or "",
-        line.order_line_ref or "",
-        line.refund_ref or "",
-        line.seller_sku or "",
-        line.site or "",
-        line.quantity,
-        line.description,
-    )
+def _rows(lines: Iterable[SettlementLineRecord], currency: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of the stage; equal lines are told apart by counting them."""
+    met, repeated = set[bytes](), dict[bytes, int]()
+    for line in lines:
+        if not isinstance(line.amount, Decimal):
+            raise TypeError(f"row {line.ordinal}: an amount is a Decimal, not {type(line.amount).__name__}")
+        key, nth = line.line_ref or "", 1
+        # Lines without an id are known by their content, which "#" marks.
+        content = hashlib.sha256(key.encode() or line.raw_key.encode())
+        if (known := content.digest()[:16]) in met:
+            nth = repeated[known] = repeated.get(known, 1) + 1
+        met.add(known)
+        yield (
+            key or "#" + content.hexdigest(),
+            nth,
+            line.ordinal,
+            line.raw_type,
+            line.amount,
+            line.currency or currency,
+            _told(line.posted_at),
+            line.order_ref or "",
+            line.order_line_ref or "",
+            line.refund_ref or "",
+            line.seller_sku or "",
+            line.site or "",
+            line.quantity,
+            line.description,
+        )
+
+
+@lru_cache(maxsize=1024)  # lines of one order stand together, and a text is the quicker to hand over
+def _told(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def summarize(stage: str, account: Account, currency: str) -> Staged:
@@ -131,8 +145,8 @@ def add_unexplained(stage: str, currency: str, difference: Decimal, *, after: in
     row = (f"unexplained:{difference.normalize():f}", after + 1, UNEXPLAINED_TYPE, difference, currency)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {stage} (key, ordinal, raw_type, amount, currency, order_ref, order_line_ref, refund_ref,"
-            " seller_sku, said_site, description) VALUES (%s, %s, %s, %s, %s, '', '', '', '', '', '')",
+            f"INSERT INTO {stage} (key, nth, ordinal, raw_type, amount, currency, order_ref, order_line_ref,"
+            " refund_ref, seller_sku, said_site, description) VALUES (%s, 1, %s, %s, %s, %s, '', '', '', '', '', '')",
             row,
         )
 
@@ -174,8 +188,11 @@ def write(
         if settlement.digest:
             cursor.execute(sql.on(stage, sql.REVERSE), params)
             gone = cursor.rowcount
+        cursor.execute(LOOK_UP)
         cursor.execute(sql.on(stage, sql.APPEND), params)
-        return Written(cursor.rowcount, gone)
+        added = cursor.rowcount
+        cursor.execute(AS_EVER)
+        return Written(added, gone)
 
 
 def _sites(account: Account) -> tuple[list[str], list[str], list[str], str]:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import DomventasError
+from domventas.core.garbage import not_collected
 from domventas.core.money import is_currency
 from finance.models import Payout, Settlement
 from finance.services import settlement_stage as stages
@@ -78,7 +79,7 @@ def ingest(account: Account, record: SettlementRecord, *, raw_id: int | None, so
         _announce(account, record, now=now)
         if record.lines is None:
             return replace(_unchanged(settlement), is_new=is_new)
-        with stages.from_records(record.lines, record.currency) as stage:
+        with not_collected(), stages.from_records(record.lines, record.currency) as stage:
             booked = book(stage, account, settlement, raw_id=raw_id, now=now)
         return replace(booked, is_new=is_new)
 

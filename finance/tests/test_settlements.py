@@ -97,6 +97,13 @@ def test_a_file_and_the_api_are_the_same_settlement(amazon: Account) -> None:
     assert SettlementLine.objects.count() == 2
 
 
+def test_a_settlement_is_known_again_by_every_version_of_the_server(amazon: Account) -> None:
+    """Its digest is made of the server's own hashes: were they to change, each settlement would come as a new one."""
+    book(amazon, [line("41.850"), line("-8.89", COMMISSION, row=2), line("-8.8900", COMMISSION, row=3)], "24.07")
+    digest = Settlement.objects.get().digest
+    assert digest == "9eb279889a23031eec95f20e8623149fddbd1790a8b49b043bef5f34e5c77c70"
+
+
 def test_equal_lines_are_all_kept(amazon: Account) -> None:
     booked = book(amazon, [line("5.00", row=n) for n in (1, 2, 3)], "15.00")
     assert booked.status == "loaded"
