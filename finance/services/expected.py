@@ -9,6 +9,7 @@ from django.db.backends.utils import CursorWrapper
 
 from finance.services import expected_sql as sql
 from finance.services import refund_sql
+from finance.services.steps import rows_written, run
 
 
 def expect(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
@@ -16,7 +17,9 @@ def expect(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
 
     A fixed number of statements, however many lines. Called inside the transaction that made the temporary tables.
     """
-    for statement in (
+    run(
+        cursor,
+        params,
         sql.WANTED,
         sql.SALE_PRICES,
         "ANALYZE wanted",
@@ -32,9 +35,5 @@ def expect(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
         sql.WITHHELD,
         sql.GAPS,
         "ANALYZE wanted",
-    ):
-        cursor.execute(statement, params)
-    cursor.execute(sql.MERGE, params)
-    written = int(cursor.rowcount)
-    cursor.execute(sql.PRUNE, params)
-    return written + int(cursor.rowcount)
+    )
+    return rows_written(cursor, params, sql.MERGE, sql.PRUNE)

@@ -9,26 +9,24 @@ from django.db.backends.utils import CursorWrapper
 
 from finance.services import expected_sql as setup
 from finance.services import receivable_sql as sql
+from finance.services.steps import FEW, rows_written, run
 
 TEMPORARY: Final = ("balances", "due_dates", "states")
 
 
-def widen(cursor: CursorWrapper, params: Mapping[str, Any]) -> None:
-    """Take in lines moved by time or news, or that joined or left a run of equal deviations, beside those judged."""
-    added = 0
-    for statement in (sql.OPEN, sql.REGROUPED) if not params["full"] else ():
-        cursor.execute(statement, params)
-        added += int(cursor.rowcount)
-    if added:
-        for statement in ("DROP TABLE line_facts", "ANALYZE dirty_lines", setup.FACTS, "ANALYZE line_facts"):
-            cursor.execute(statement, params)
+def widen(cursor: CursorWrapper, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take in lines moved by time or news, or that joined or left a run of equal deviations, beside those judged.
+
+    Returns: the parameters, which may now stand for many lines.
+    """
+    if params["full"] or not (added := rows_written(cursor, params, sql.OPEN, sql.REGROUPED)):
+        return params
+    params = {**params, "few": params["few"] and added <= FEW}
+    run(cursor, params, "DROP TABLE line_facts", "ANALYZE dirty_lines", setup.FACTS, "ANALYZE line_facts")
+    return params
 
 
 def judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
     """Store the receivable of each shipped line in `line_facts`. Returns rows written or removed."""
-    for statement in (sql.BALANCES, sql.DATES, "ANALYZE balances", "ANALYZE due_dates", sql.STATES):
-        cursor.execute(statement, params)
-    cursor.execute(sql.MERGE, params)
-    written = int(cursor.rowcount)
-    cursor.execute(sql.PRUNE, params)
-    return written + int(cursor.rowcount)
+    run(cursor, params, sql.BALANCES, sql.DATES, "ANALYZE balances", "ANALYZE due_dates", sql.STATES)
+    return rows_written(cursor, params, sql.MERGE, sql.PRUNE)

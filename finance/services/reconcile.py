@@ -35,7 +35,8 @@ from finance.services import reconcile_sql as sql
 from finance.services.expected import expect
 from finance.services.settlement_lines import resolve_awaiting
 from finance.services.settlement_log import materialize_waiting
-from finance.services.statistics import count_if_never_counted
+from finance.services.statistics import AS_EVER, LOOK_UP, count_if_never_counted
+from finance.services.steps import FEW, rows_written, run
 from orders.models import Order, OrderCharge, OrderLine
 
 #: Tables that are joined line by line: uncounted, the planner reads one of them whole for each line.
@@ -108,56 +109,40 @@ def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
     """All steps in order; the temporary tables hand the lines from one to the next."""
     drop_temporary(cursor)
     if not params["full"]:
-        cursor.execute(sql.LOOK_UP)
+        cursor.execute(LOOK_UP)
     done: dict[str, int] = {}
     news.gather(cursor, params)
-    for step, table in ((setup.DIRTY, "dirty_lines"), (setup.FACTS, "line_facts"), (setup.PAID, "paid")):
-        cursor.execute(step, params)
-        cursor.execute(f"ANALYZE {table}")
-    cursor.execute("SELECT count(*) FROM line_facts")
+    cursor.execute(setup.DIRTY, params)
+    cursor.execute("SELECT count(*) FROM dirty_lines")
     done["lines"] = cursor.fetchone()[0]
+    params = {**params, "few": done["lines"] <= FEW}
+    run(cursor, params, "ANALYZE dirty_lines", setup.FACTS, "ANALYZE line_facts", setup.PAID, "ANALYZE paid")
     had_gaps = params["full"] or _is(cursor, sql.HAS_GAPS, params)
     done["expected"] = expect(cursor, params)
     has_gaps = had_gaps or _is(cursor, sql.HAS_GAPS, params)
-    _run(cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, "ANALYZE judged", sums.BEFORE)
-    done["verdicts"] = _written(cursor, params, sql.MERGE, sql.PRUNE)
+    run(cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, "ANALYZE judged", sums.BEFORE)
+    done["verdicts"] = rows_written(cursor, params, sql.MERGE, sql.PRUNE)
     count_if_never_counted(ExpectedCharge, LineReconciliation)
     done["verdicts"] += _add_up(cursor, params)
-    receivables.widen(cursor, params)
-    done["states"] = _written(
+    params = receivables.widen(cursor, params)
+    done["states"] = rows_written(
         cursor, params, sql.LINE_STATES, sql.ACCOUNT_STATES, *([sql.RULE_GAPS] if has_gaps else [])
     )
     done["receivables"] = receivables.judge(cursor, params)
     done["discrepancies"] = discrepancies.find(cursor, params)
     news.settle(cursor, params)
-    cursor.execute(sql.AS_EVER)
+    cursor.execute(AS_EVER)
     drop_temporary(cursor)
     return done
 
 
 def _add_up(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
     """Bring the sums of deviations up to date, and tell lines that joined or left a run. Returns how many were told."""
-    _run(cursor, params, sql.TOUCHED, sums.TOUCHED, sums.LOST)
-    if cursor.rowcount or params["full"]:
-        _run(cursor, params, "ANALYZE sums_lost", sums.REBUILD)
+    if run(cursor, params, sql.TOUCHED, sums.TOUCHED, sums.LOST) or params["full"]:
+        run(cursor, params, "ANALYZE sums_lost", sums.REBUILD)
     count_if_never_counted(DeviationSum)
-    _run(cursor, params, sums.ADD, "ANALYZE touched_sums", sums.FLIP)
-    flipped = int(cursor.rowcount)
-    return _written(cursor, params, *([sums.REGROUP_FLIPPED] if flipped else []), sums.REGROUP)
-
-
-def _run(cursor: CursorWrapper, params: Mapping[str, Any], *statements: str) -> None:
-    for statement in statements:
-        cursor.execute(statement, params)
-
-
-def _written(cursor: CursorWrapper, params: Mapping[str, Any], *statements: str) -> int:
-    """Run statements that write into our tables; how many rows they changed."""
-    rows = 0
-    for statement in statements:
-        cursor.execute(statement, params)
-        rows += max(int(cursor.rowcount), 0)
-    return rows
+    flipped = run(cursor, params, sums.ADD, "ANALYZE touched_sums", sums.FLIP)
+    return rows_written(cursor, params, *([sums.REGROUP_FLIPPED] if flipped else []), sums.REGROUP)
 
 
 def _is(cursor: CursorWrapper, question: str, params: Mapping[str, Any]) -> bool:
