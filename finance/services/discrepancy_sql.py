@@ -15,7 +15,8 @@ CREATE TEMP TABLE found (
 ) ON COMMIT DROP
 """
 
-#: Each order line's deviations of one cause and event; its kind is the one that deviates most.
+#: Each order line's deviations of one cause and event; its kind is the one that deviates most. Unless everything is
+#: judged, the verdict is no condition for an index: that would read the findings of all lines there are.
 OF_LINES: Final = """
 INSERT INTO found
 SELECT f.account_id, r.cause, (array_agg(r.kind ORDER BY abs(r.difference) DESC NULLS LAST, r.kind))[1], r.event,
@@ -33,7 +34,8 @@ LEFT JOIN LATERAL (
       AND s.reverses IS NULL AND s.reversed_in IS NULL
     ORDER BY s.id DESC LIMIT 1
 ) AS s ON true
-WHERE r.verdict = 'discrepancy' AND r.cause <> 'rate_changed'
+WHERE CASE WHEN %(full)s THEN r.verdict = 'discrepancy' ELSE r.verdict || '' = 'discrepancy' END
+  AND r.cause <> 'rate_changed'
 GROUP BY f.account_id, r.cause, r.event, r.line_id, f.site, f.order_ref, f.line_ref, f.seller_sku, r.currency,
          f.shipped_on, f.ordered_on
 """

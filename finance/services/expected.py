@@ -17,12 +17,12 @@ def expect(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
 
     A fixed number of statements, however many lines. Called inside the transaction that made the temporary tables.
     """
+    run(cursor, params, sql.WANTED, sql.SALE_PRICES)
+    # Even a few: taken for next to none, they would be compared one by one with the rules of every fee.
+    cursor.execute("ANALYZE wanted (line_id, kind)")
     run(
         cursor,
         params,
-        sql.WANTED,
-        sql.SALE_PRICES,
-        "ANALYZE wanted",
         sql.SALE_FEES,
         "ANALYZE sale_fees",
         sql.FEES,

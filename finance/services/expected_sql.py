@@ -35,8 +35,7 @@ WHERE client_id = %(client)s AND state = 'new' AND order_line_id IS NOT NULL
 """
 
 #: What rules ask about a line. A line counts as shipped by its pieces, else by its status.
-FACTS: Final = """
-CREATE TEMP TABLE line_facts ON COMMIT DROP AS
+_FACTS: Final = """
 SELECT l.id AS line_id, o.account_id, site.code AS site, site.zone, o.currency, d.digits, o.external_id AS order_ref,
        l.external_id AS line_ref, l.seller_sku, o.ordered_on, o.fulfillment, l.status,
        coalesce(nullif(l.category, ''), nullif(p.site_categories ->> site.code, ''), p.category, '') AS category,
@@ -54,6 +53,10 @@ JOIN marketplaces_site AS site ON site.id = o.site_id
 JOIN unnest(%(currencies)s::text[], %(minor_units)s::int[]) AS d(currency, digits) ON d.currency = o.currency
 LEFT JOIN catalog_sku AS s ON s.client_id = %(client)s AND s.id = l.sku_id
 LEFT JOIN catalog_product AS p ON p.client_id = %(client)s AND p.id = s.product_id
+"""
+FACTS: Final = f"CREATE TEMP TABLE line_facts ON COMMIT DROP AS {_FACTS}"
+MORE_FACTS: Final = f"""
+INSERT INTO line_facts {_FACTS} WHERE NOT EXISTS (SELECT 1 FROM line_facts AS k WHERE k.line_id = x.line_id)
 """
 
 #: What was booked for these lines, by event and kind; reversed lines and their reversals cancel out and are left out.

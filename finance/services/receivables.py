@@ -22,7 +22,7 @@ def widen(cursor: CursorWrapper, params: Mapping[str, Any]) -> Mapping[str, Any]
     if params["full"] or not (added := rows_written(cursor, params, sql.OPEN, sql.REGROUPED)):
         return params
     params = {**params, "few": params["few"] and added <= FEW}
-    run(cursor, params, "DROP TABLE line_facts", "ANALYZE dirty_lines", setup.FACTS, "ANALYZE line_facts")
+    run(cursor, params, "ANALYZE dirty_lines", setup.MORE_FACTS, "ANALYZE line_facts")
     return params
 
 

@@ -239,6 +239,7 @@ WAITING_STAGE: Final = {
 }
 
 #: Lines that wait for an order: all, or those whose order has changed since and those of statements nobody has seen.
+#: A statement is looked through for them, as looking through all that wait would take the longer the more there are.
 WAITING: Final = """
 INSERT INTO @stage
 SELECT s.id, s.order_ref, s.order_line_ref, s.seller_sku, s.site, s.kind, s.amount, s.currency
@@ -260,7 +261,7 @@ asked AS (
     UNION
     SELECT s.id FROM finance_settlement AS h
     JOIN finance_settlementline AS s
-      ON s.client_id = %(client)s AND s.settlement_id = h.id AND s.state = 'awaiting'
+      ON s.client_id = %(client)s AND s.settlement_id = h.id AND s.state || '' = 'awaiting'
     WHERE h.client_id = %(client)s AND h.account_id = %(account)s AND NOT h.is_seen
 )
 SELECT s.id, s.order_ref, s.order_line_ref, s.seller_sku, s.site, s.kind, s.amount, s.currency
