@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
+from domventas.core import bulk
 from marketplaces.models import Account, Quarantined, Stream, StreamDay
 from marketplaces.services.pull import pull_stream
 from marketplaces.tests.support import NOW, Toy
@@ -22,14 +25,15 @@ def swell(toy: Toy, *refs: str) -> None:
         toy.orders[ref] = (toy.orders[ref][0], TOO_MANY)
 
 
-def test_what_the_database_refuses_is_found_by_halving(toy: Toy, account: Account):
-    toy.page_size = 10
-    toy.fill(7, every=timedelta(minutes=1))
+@pytest.mark.parametrize("many", [7, bulk.COPY_FROM + 7])  # written by one statement, and staged first
+def test_what_the_database_refuses_is_found_by_halving(toy: Toy, account: Account, many: int):
+    toy.page_size = many
+    toy.fill(many, every=timedelta(seconds=20))
     swell(toy, "T-004")
     result = pull(account)
     assert (result.state, result.tally.quarantined, result.tally.written > 0) == ("done", 1, True)
-    assert Order.objects.count() == OrderLine.objects.count() == 6
-    assert sum(StreamDay.objects.values_list("accepted", flat=True)) == 6
+    assert Order.objects.count() == OrderLine.objects.count() == many - 1
+    assert sum(StreamDay.objects.values_list("accepted", flat=True)) == many - 1
     item = Quarantined.objects.get()
     assert (item.external_id, item.reason) == ("T-004", "integer out of range")
     assert Stream.objects.get(account=account, flow="orders").complete_until == NOW
