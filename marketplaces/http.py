@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import ipaddress
 import json as jsonlib
 import re
@@ -10,7 +9,6 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -32,6 +30,7 @@ from marketplaces.errors import (
     Unauthorized,
     Unavailable,
 )
+from marketplaces.garbage import not_collected
 from marketplaces.port import Answer, Limit, Priority
 from marketplaces.throttle import Limiter
 
@@ -57,7 +56,7 @@ def strict_json(body: bytes) -> Any:
         Malformed: not UTF-8, not JSON, or JSON that two readers would understand differently.
     """
     try:
-        with _no_collector():
+        with not_collected():  # the half-made tree would be walked again and again
             return jsonlib.loads(
                 body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_no_number, object_pairs_hook=_once
             )
@@ -65,18 +64,6 @@ def strict_json(body: bytes) -> Any:
         raise Malformed("The answer is not UTF-8 text.") from error
     except (ValueError, RecursionError) as error:
         raise Malformed(f"The answer is not proper JSON: {_short(error)}.") from error
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Let no garbage be looked for: reading makes none, and the half-made tree would be walked again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _short(error: BaseException) -> str:

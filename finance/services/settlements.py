@@ -15,10 +15,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import DomventasError
-from domventas.core.garbage import not_collected
 from domventas.core.money import is_currency
 from finance.models import Payout, Settlement
 from finance.services import settlement_stage as stages
+from marketplaces.garbage import not_collected
 from marketplaces.models import Account
 from marketplaces.records import FeeKind, SettlementRecord
 from marketplaces.registry import connectors

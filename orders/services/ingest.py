@@ -18,9 +18,9 @@ from catalog.services.identity import Known, Offered, Unknown
 from domventas.core import crypto
 from domventas.core.behind import Behind
 from domventas.core.fields import Sealed
-from domventas.core.garbage import not_collected
 from domventas.core.tenancy import current
 from domventas.core.times import day_in
+from marketplaces.garbage import not_collected
 from marketplaces.models import Account, Site
 from marketplaces.records import BuyerRecord, LineStatus, OrderLineRecord, OrderRecord, Rejected
 from marketplaces.services import raw
