@@ -13,7 +13,7 @@ from django.db import connection
 
 from domventas.ops.bench import data, dumps
 from domventas.ops.bench import ingest_reference as reference
-from domventas.ops.bench.plan import Arm, Bench, Done, Goal, Job
+from domventas.ops.bench.plan import Arm, Bench, Done, Goal, Job, Timer
 from marketplaces.connectors.amazon import orders as amazon
 from marketplaces.models import Account
 from marketplaces.port import RawPage
@@ -24,7 +24,7 @@ ORDERS = {"XS": 120, "S": 10_000, "M": 550_000, "L": 5_500_000}
 #: Arms that would take hours work on this many of the first orders; their rates stand for the rest.
 SAMPLE = {"XS": 40, "S": 300, "M": 300, "L": 300}
 BULK = {"XS": 120, "S": 10_000, "M": 50_000, "L": 50_000}
-#: Orders per call of ours: a page of the API, and a back-fill's.
+#: Orders per call of ours: a page of the API, and a back-fill's, as a report of orders holds them.
 PAGE, BATCH = 100, 10_000
 #: In the variant `changed` every tenth order has been shipped since.
 CHANGED = 10
@@ -52,10 +52,10 @@ def seed(job: Job) -> Done:
     client, _account = data.make_client()
     with tenancy.acting_for(client, actor="bench"):
         if job.variant != "cold":
-            _store(job, BATCH, shipped_every=0)
+            _store(ORDERS[job.size], BATCH, shipped_every=0, timer=job.timer)
             return Done(0, {})
         with dumps.rolled_back():
-            _store(job, BATCH, shipped_every=0)
+            _store(ORDERS[job.size], BATCH, shipped_every=0, timer=job.timer)
             for table in TABLES:
                 dumps.write(table, job.folder / table)
     return Done(0, {})
@@ -63,12 +63,12 @@ def seed(job: Job) -> Done:
 
 def ours(job: Job) -> Done:
     """The product's ingest in batches as a back-fill makes them."""
-    return _ours(job, BATCH)
+    return _ours(job, BATCH, ORDERS[job.size])
 
 
 def paged(job: Job) -> Done:
     """The product's ingest page by page as the API answers, a transaction each."""
-    return _ours(job, PAGE)
+    return _ours(job, PAGE, BULK[job.size])
 
 
 def rows(job: Job) -> Done:
@@ -88,15 +88,15 @@ def copy(job: Job) -> Done:
     return Done(ORDERS[job.size], _checks(ORDERS[job.size], job))
 
 
-def _ours(job: Job, size: int) -> Done:
-    count = _store(job, size, shipped_every=CHANGED if job.variant == "changed" else 0)
+def _ours(job: Job, size: int, orders: int) -> Done:
+    count = _store(orders, size, shipped_every=CHANGED if job.variant == "changed" else 0, timer=job.timer)
     return Done(count, _checks(count, job), {"batch": size})
 
 
-def _store(job: Job, size: int, *, shipped_every: int) -> int:
+def _store(orders: int, size: int, *, shipped_every: int, timer: Timer) -> int:
     account, count = Account.objects.get(), 0
-    for batch in _batches(ORDERS[job.size], size, shipped_every):
-        with job.timer:
+    for batch in _batches(orders, size, shipped_every):
+        with timer:
             ingest(account, batch, now=data.NOW)
         count += len(batch)
     return count

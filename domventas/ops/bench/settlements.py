@@ -115,7 +115,7 @@ def bench(variant: str) -> Bench:
             Arm("pandas", "reference", pandas),
             Arm("COPY as ops", "limit", copy),
         ),
-        goals=(Goal("ORM", "300"), Goal("COPY as ops", "0.4"), Goal("pandas", "0.333")),
+        goals=(Goal("ORM", "300"), Goal("COPY as ops", "0.4", ("M", "L")), Goal("pandas", "0.333")),
         seed=seed,
         rss_goal_mb=100,
     )
