@@ -64,9 +64,13 @@ class Filters(GetForm):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """What one currency is to bring: late, not proved, four weeks, later; None where nothing is expected."""
+    """What one currency is to bring: late, not proved, four weeks, later; None where nothing is expected.
+
+    Of one account, what each of its sites is to bring; what is not proved is not told by site.
+    """
 
     currency: str
+    site: str
     overdue: Decimal | None
     unproved: Decimal | None
     weeks: tuple[Decimal | None, ...]
@@ -120,7 +124,8 @@ def show(request: HttpRequest) -> HttpResponse:
         "headlines": _headlines(found["balance"], groups),
         "starts": [(today + timedelta(weeks=n), today + timedelta(weeks=n + 1, days=-1)) for n in range(WEEKS)],
         "later_from": today + timedelta(weeks=WEEKS),
-        "coming": [(row, _cells(row, today, filters.values["account"] or "")) for row in found["weeks"]],
+        "coming": [(row, *_cells(row, today, filters.values["account"] or "")) for row in found["weeks"]],
+        "has_sites": any(row.site for row in found["weeks"]),
         "late": [(row, REASONS.get(row.reason, row.reason), _owed(row, accounts)) for row in found["overdue"]],
         "findings": rows[:SHOWN],
         "rest": _rest(rows[SHOWN:]),
@@ -181,15 +186,16 @@ def _headlines(balance: list[RollForward], groups: list[Group]) -> list[Headline
 
 
 def _coming(weeks: list[Week], unproved: list[Unproved], today: date) -> list[Coming]:
-    """One row per currency out of one per currency and week."""
+    """One row per currency and site out of one per currency, site and week."""
     found = []
-    for currency in sorted({week.currency for week in weeks} | {row.currency for row in unproved}):
-        mine = [week for week in weeks if week.currency == currency]
-        without = [row.open for row in unproved if row.currency == currency]
+    for currency, site in sorted({(week.currency, week.site) for week in weeks} | {(x.currency, "") for x in unproved}):
+        mine = [week for week in weeks if (week.currency, week.site) == (currency, site)]
+        without = [row.open for row in unproved if (row.currency, "") == (currency, site)]
         dated = {week.start: week.amount for week in mine if not week.is_later}
         found.append(
             Coming(
                 currency=currency,
+                site=site,
                 overdue=dated.get(None),
                 unproved=sum(without, NOTHING) if without else None,
                 weeks=tuple(dated.get(today + timedelta(weeks=n)) for n in range(WEEKS)),
@@ -200,14 +206,15 @@ def _coming(weeks: list[Week], unproved: list[Unproved], today: date) -> list[Co
     return found
 
 
-def _cells(row: Coming, today: date, account: str) -> list[tuple[Decimal | None, str]]:
-    """A currency's weeks, each with the order lines behind it; what was due before today counts to the first."""
+def _cells(row: Coming, today: date, account: str) -> tuple[str, list[tuple[Decimal | None, str]]]:
+    """The order lines behind a row, and its weeks with theirs; what was due before today counts to the first."""
+    whose = {"account": account, "currency": row.currency, "site": row.site}
     cells = []
     for number, amount in enumerate(row.weeks):
         first, last = today + timedelta(weeks=number), today + timedelta(weeks=number + 1, days=-1)
         asked = {"due_to": last.isoformat()} | ({"due_from": first.isoformat()} if number else {})
-        cells.append((amount, _address("owed", account=account, currency=row.currency, state="coming", **asked)))
-    return cells
+        cells.append((amount, _address("owed", **whose, state="coming", **asked)))
+    return _address("owed", **whose), cells
 
 
 def _owed(row: Late, accounts: list[Account]) -> str:
@@ -289,8 +296,8 @@ def _gap_rows(found: dict[str, Any]) -> Iterable[list[object]]:
 TABLES: Final[dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterable[list[object]]]]]] = {
     "balance": (("account", "currency", *PARTS, *GREY, "proved"), _balance_rows),
     "weeks": (
-        ("currency", "overdue", "no evidence yet", "week 1", "week 2", "week 3", "week 4", "later", "sum"),
-        lambda found: ([row.currency, row.overdue, row.unproved, *row.weeks, row.later, row.total]
+        ("currency", "site", "overdue", "no evidence yet", "week 1", "week 2", "week 3", "week 4", "later", "sum"),
+        lambda found: ([row.currency, row.site, row.overdue, row.unproved, *row.weeks, row.later, row.total]
                        for row in found["weeks"]),
     ),
     "overdue": (

@@ -18,7 +18,7 @@ from finance.pages.steps import steps
 from finance.pages.tables import as_csv, wants_csv
 from finance.pages.words import REASONS
 from finance.selectors import workbench
-from marketplaces.models import Account
+from marketplaces.models import Account, AccountSite
 
 PER_PAGE: Final = 50
 STATES: Final = (
@@ -31,9 +31,10 @@ STATES: Final = (
 
 
 class Filters(GetForm):
-    """Whose lines, in which state, why late, due when."""
+    """Whose lines, sold where, in which state, why late, due when."""
 
     account = forms.ChoiceField(label=_("account"), required=False)
+    site = forms.ChoiceField(label=_("site"), required=False)
     currency = forms.CharField(label=_("currency"), required=False, max_length=3)
     state = forms.ChoiceField(label=_("state"), required=False, choices=STATES, initial=workbench.OPEN)
     reason = forms.ChoiceField(
@@ -42,10 +43,11 @@ class Filters(GetForm):
     due_from = forms.DateField(label=_("due from"), required=False)
     due_to = forms.DateField(label=_("due to"), required=False)
 
-    def __init__(self, *args: Any, accounts: Iterable[Account], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, accounts: Iterable[Account], sites: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         rows = [(account.code, account.name) for account in accounts]
         self.fields["account"].choices = [("", _("all")), *rows]  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["site"].choices = [("", _("all")), *((x, x) for x in sites)]  # type: ignore[attr-defined]
 
 
 @require_GET
@@ -53,7 +55,8 @@ class Filters(GetForm):
 def show(request: HttpRequest) -> HttpResponse:
     """Draw the lines, fifty at a time, or all as CSV."""
     accounts = list(Account.objects.order_by("name"))
-    filters = Filters(request.GET, accounts=accounts)
+    sites = AccountSite.objects.order_by("site__code").values_list("site__code", flat=True).distinct()
+    filters = Filters(request.GET, accounts=accounts, sites=sites)
     values = dict(filters.values)
     values["account"] = next((account.pk for account in accounts if account.code == values["account"]), None)
     values["currency"] = (values["currency"] or "").upper()
@@ -74,12 +77,16 @@ def show(request: HttpRequest) -> HttpResponse:
 
 
 def _csv(rows: Iterable[Receivable], accounts: dict[int, Account]) -> HttpResponse:
-    head = ("account", "order", "line", "state", "reason", "shipped", "due", "settled", "shipped value", "expected net",
-            "paid", "open", "currency")  # fmt: skip
+    head = (
+        "account", "site", "order", "line", "state", "reason", "shipped", "due", "settled", "shipped value",
+        "expected net", "paid", "open", "currency",
+    )  # fmt: skip
     lines = (
-        [accounts[row.account_id].code, row.line.order.external_id, row.line.external_id, row.state, row.reason,
-         row.shipped_on, row.due_on, row.settled_on, row.shipped_value, row.expected_net, row.paid, row.open,
-         row.currency]
+        [
+            accounts[row.account_id].code, row.line.order.site.code, row.line.order.external_id, row.line.external_id,
+            row.state, row.reason, row.shipped_on, row.due_on, row.settled_on, row.shipped_value, row.expected_net,
+            row.paid, row.open, row.currency,
+        ]
         for row in rows
     )  # fmt: skip
     return as_csv("owed", head, lines)

@@ -17,6 +17,7 @@ from finance.models import Receivable
 from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
+_SITE: Final = "line__order__site__code"
 #: States in which money is still to come.
 UNFINISHED: Final = ("not_due", "deferred", "due", "overdue", "part_paid", "disputed", "no_evidence")
 
@@ -207,27 +208,31 @@ def roll_forward(period: Period, *, today: date) -> list[RollForward]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
-    """What is expected in one week of one currency; `start` None = overdue, `is_later` = beyond the four weeks."""
+    """What is expected in one week of one currency; `start` None = overdue, `is_later` = beyond the four weeks.
+
+    `site` is told where one account is asked for.
+    """
 
     currency: str
     start: date | None
     amount: Decimal
     lines: int
     is_later: bool = False
+    site: str = ""
 
 
 def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -> list[Week]:
     """Open receivables by the week they are due, per currency: overdue first, what comes later last.
 
-    All accounts together, or one. What has no evidence yet is left out: nobody could say when it came.
+    All accounts together, or one by its sites. What has no evidence yet is left out: nobody could say when it came.
     """
     last = today + timedelta(weeks=weeks)
-    sums: dict[tuple[str, int], tuple[Decimal, int]] = {}
+    sums: dict[tuple[str, str, int], tuple[Decimal, int]] = {}
     rows = (
         Receivable.objects.filter(state__in=UNFINISHED, **({"account_id": account} if account else {}))
         .exclude(state=Receivable.State.NO_EVIDENCE)
         .order_by()
-        .values("currency", "state", "due_on")
+        .values("currency", "state", "due_on", *([_SITE] if account else ()))
         .annotate(rest=Sum("open"), lines=Count("pk"))
     )
     for row in rows:
@@ -235,14 +240,15 @@ def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -
         week = min(max((due - today).days, 0) // 7, weeks)
         if row["state"] == "overdue":
             week = -1
-        amount, lines = sums.get((row["currency"], week), (NOTHING, 0))
-        sums[row["currency"], week] = (amount + (row["rest"] or NOTHING), lines + row["lines"])
+        key = (row["currency"], row.get(_SITE, ""), week)
+        amount, lines = sums.get(key, (NOTHING, 0))
+        sums[key] = (amount + (row["rest"] or NOTHING), lines + row["lines"])
     return [
         Week(
             currency=currency, start=None if week < 0 else today + timedelta(weeks=week), amount=amount, lines=lines,
-            is_later=week == weeks,
+            is_later=week == weeks, site=site,
         )
-        for (currency, week), (amount, lines) in sorted(sums.items())
+        for (currency, site, week), (amount, lines) in sorted(sums.items())
     ]  # fmt: skip
 
 

@@ -169,6 +169,7 @@ def waiting() -> QuerySet[Settlement]:
 def owed(
     *,
     account: int | None = None,
+    site: str = "",
     currency: str = "",
     state: str = OPEN,
     reason: str = "",
@@ -179,6 +180,8 @@ def owed(
     rows = Receivable.objects.filter(state__in=GROUPS.get(state, (state,)))
     if account:
         rows = rows.filter(account_id=account)
+    if site:
+        rows = rows.filter(line__order__site__code=site)
     if currency:
         rows = rows.filter(currency=currency)
     if reason:
@@ -189,7 +192,7 @@ def owed(
         rows = rows.filter(Q(due_on__gte=due_from) | Q(due_on=None))
     elif due_to:
         rows = rows.filter(due_on__lte=due_to)
-    return rows.select_related("line__order").order_by("due_on", "pk")
+    return rows.select_related("line__order__site").order_by("due_on", "pk")
 
 
 def owed_sums(rows: QuerySet[Receivable]) -> list[tuple[str, int, Decimal | None]]:

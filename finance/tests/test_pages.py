@@ -131,11 +131,34 @@ def test_each_week_links_to_lines_that_add_up_to_it(amazon: Account, staff: Brow
         sold(amazon, f"W-{number}", GOODS, sku=article(), on=today - timedelta(days=days))
     reconcile(now=clock())
     answer = staff.get(f"{HOME}/paid/")
-    cells = [cell for _row, cells in answer.context["coming"] for cell in cells if cell[0]]
+    cells = [cell for _row, _url, cells in answer.context["coming"] for cell in cells if cell[0]]
     assert cells, "something is to come"
     for amount, url in cells:
         head, *rows = rows_of(staff.get(f"{url}&format=csv"))
         assert sum(Decimal(dict(zip(head, row, strict=True))["open"]) for row in rows) == amount
+
+
+def test_an_account_is_told_by_its_sites_and_each_figure_leads_to_its_own_lines(staff: Browser, acting: Any) -> None:
+    for site in ("amazon.de", "amazon.fr"):
+        rules(site)
+    both = account("amazon-eu", sites=["amazon.de", "amazon.fr"])
+    today = clock().date()
+    for number, at in enumerate(("amazon.de", "amazon.de", "amazon.fr")):
+        sold(both, f"S-{number}", GOODS, at=at, sku=article(), on=today - timedelta(days=3 + 20 * number))
+    reconcile(now=clock())
+    answer = staff.get(f"{HOME}/paid/?account=amazon-eu")
+    rows = answer.context["coming"]
+    assert [row.site for row, _url, _cells in rows] == ["amazon.de", "amazon.fr"]
+    assert "per currency and site" in text(answer)
+    assert "choose an account to see its sites" in text(staff.get(f"{HOME}/paid/"))
+    for row, url, cells in rows:
+        assert row.total > 0
+        figures = [(row.total, url), (row.overdue, f"{url}&state=overdue"), *cells]
+        for amount, address in figures:
+            head, *lines = rows_of(staff.get(f"{address}&format=csv"))
+            told = [dict(zip(head, line, strict=True)) for line in lines]
+            assert {line["site"] for line in told} <= {row.site}
+            assert sum((Decimal(line["open"]) for line in told), Decimal(0)) == (amount or 0)
 
 
 def test_what_nobody_has_proved_is_no_evidence_yet_and_not_overdue(amazon: Account, staff: Browser) -> None:
