@@ -66,7 +66,7 @@ class Filters(GetForm):
 class Coming:
     """What one currency is to bring: late, not proved, four weeks, later; None where nothing is expected.
 
-    Of one account, what each of its sites is to bring; what is not proved is not told by site.
+    Of one account, what each of its sites is to bring.
     """
 
     currency: str
@@ -160,7 +160,7 @@ def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, 
         "period": period,
         "last_day": period.last_day(),
         "balance": sorted(filter(wanted, balance), key=lambda row: (row.currency, row.account)),
-        "weeks": _coming([week for week in weeks if wanted(week)], unproved, today),
+        "weeks": _coming([week for week in weeks if wanted(week)], unproved, today, by_site=chosen is not None),
         "overdue": [row for row in late if wanted(row) and (chosen is None or row.account == chosen.name)],
         "groups": [group for group in discrepancies.groups() if wanted(group)],
         "unproved": unproved,
@@ -185,12 +185,13 @@ def _headlines(balance: list[RollForward], groups: list[Group]) -> list[Headline
     ]
 
 
-def _coming(weeks: list[Week], unproved: list[Unproved], today: date) -> list[Coming]:
+def _coming(weeks: list[Week], unproved: list[Unproved], today: date, *, by_site: bool) -> list[Coming]:
     """One row per currency and site out of one per currency, site and week."""
     found = []
-    for currency, site in sorted({(week.currency, week.site) for week in weeks} | {(x.currency, "") for x in unproved}):
+    open_at = [(row.currency, row.site if by_site else "", row.open) for row in unproved]
+    for currency, site in sorted({(x.currency, x.site) for x in weeks} | {(x[0], x[1]) for x in open_at}):
         mine = [week for week in weeks if (week.currency, week.site) == (currency, site)]
-        without = [row.open for row in unproved if (row.currency, "") == (currency, site)]
+        without = [amount for *where, amount in open_at if where == [currency, site]]
         dated = {week.start: week.amount for week in mine if not week.is_later}
         found.append(
             Coming(

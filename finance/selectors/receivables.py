@@ -258,6 +258,7 @@ class Unproved:
 
     account: str
     account_code: str
+    site: str
     currency: str
     lines: int
     since: date | None
@@ -266,18 +267,19 @@ class Unproved:
 
 
 def without_evidence() -> list[Unproved]:
-    """What was sold where nobody has told what was paid, by account and currency; two queries."""
+    """What was sold where nobody has told what was paid, by account, site and currency; two queries."""
     accounts = {account.pk: account for account in Account.objects.all()}
     rows = (
         Receivable.objects.filter(state=Receivable.State.NO_EVIDENCE)
-        .order_by("account_id", "currency")
-        .values("account_id", "currency")
+        .order_by("account_id", _SITE, "currency")
+        .values("account_id", _SITE, "currency")
         .annotate(lines=Count("pk"), since=Min("shipped_on"), rest=Sum("open"))
     )
     return [
         Unproved(
             account=accounts[row["account_id"]].name, account_code=accounts[row["account_id"]].code,
-            currency=row["currency"], lines=row["lines"], since=row["since"], open=row["rest"] or NOTHING,
+            site=row[_SITE], currency=row["currency"], lines=row["lines"], since=row["since"],
+            open=row["rest"] or NOTHING,
         )
         for row in rows
     ]  # fmt: skip

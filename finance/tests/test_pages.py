@@ -174,6 +174,10 @@ def test_what_nobody_has_proved_is_no_evidence_yet_and_not_overdue(amazon: Accou
     assert "2 shipped lines that no statement covers" in shown
     assert answer.context["overdue"] == []
     (row,) = answer.context["weeks"]
+    assert row.site == "otto.de"
+    ((_row, url, _cells),) = answer.context["coming"]
+    head, *rows = rows_of(staff.get(f"{url}&format=csv"))
+    assert sum(Decimal(dict(zip(head, each, strict=True))["open"]) for each in rows) == row.total
     # Twice 119.00, less 14 % commission and its VAT.
     assert (row.overdue, row.unproved, row.total) == (None, Decimal("198.34"), Decimal("198.34"))
     head, *rows = rows_of(staff.get(f"{HOME}/owed/?account=otto-de&state=no_evidence&format=csv"))
