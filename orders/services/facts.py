@@ -172,7 +172,7 @@ def charges(line: OrderLineRecord) -> dict[ChargeKey, Decimal]:
     _add(found, MoneyEvent.SALE.value, "", line.charges)
     for refund in line.refunds:
         _add(found, MoneyEvent.REFUND.value, refund.external_id, refund.charges)
-    return {key: amount.quantize(_FINEST, ROUND_HALF_UP) for key, amount in found.items()}
+    return {key: exact(amount) for key, amount in found.items()}
 
 
 def refunds(line: OrderLineRecord) -> dict[str, tuple[Any, ...]]:
