@@ -19,10 +19,9 @@ from domventas.core.tenancy import current
 from domventas.core.times import day_in
 from finance.models import Receivable
 from finance.pages.words import REASONS
-from finance.selectors import workbench
-from finance.selectors.are_we_paid import absent_settlements
 from finance.selectors.coverage import cost_coverage
 from finance.selectors.reconciliation import lines_beside
+from finance.selectors.statements import absent_statements
 from finance.selectors.waterfall import Waterfall, waterfalls
 from orders.models import Order
 
@@ -74,9 +73,7 @@ def facts(request: HttpRequest, subject: object) -> dict[str, Any]:
     today = day_in(Client.objects.get(pk=current().one).zone, now)
     url = reverse("finance:are_we_paid")
     told: list[Fact] = []
-    missing = len(absent_settlements(today=today))
-    without_lines = workbench.waiting().count()
-    if count := max(missing, without_lines):
+    if count := len(absent_statements(today=today)):
         words = ngettext("%(count)d settlement due and not seen", "%(count)d settlements due and not seen", count)
         told.append(Fact("warn", words % {"count": count}, f"{url}#gaps"))
     covered = cost_coverage(today=today)

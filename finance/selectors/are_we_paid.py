@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
 from django.db import connection
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from domventas.core.tenancy import current
 from domventas.core.times import Period
-from finance.models import PaymentTerm, Receivable, Settlement
+from finance.models import Receivable
 from finance.selectors.discrepancies import Group, groups, rule_gaps
 from finance.selectors.receivables import Late, RollForward, Week, expected_weeks, overdue, roll_forward
 from finance.selectors.reconciliation import Totals, totals
-from marketplaces.models import Account, AccountSite
+from finance.selectors.statements import absent_statements
+from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
-#: Statements of one account that lie further apart than this have something missing between them.
-SEAM: Final = timedelta(days=1)
 
 #: Share of the booked order-bound value that agrees with an expectation of our own, by account.
 SHARES: Final = """
@@ -134,62 +134,33 @@ def proved() -> list[Proved]:
 
 
 def absent_settlements(*, today: date) -> list[Absent]:
-    """Statements that are due by the account's cycle and not there, by account and currency."""
-    accounts = {account.pk: account for account in Account.objects.all()}
-    cycles = _cycles(today)
-    heads: dict[tuple[int, str], list[Settlement]] = {}
-    dated = Settlement.objects.exclude(period_start=None).exclude(period_end=None)
-    for head in dated.order_by("account", "currency", "period_start"):
-        heads.setdefault((head.account_id, head.currency), []).append(head)
-    found: list[Absent] = []
-    for (account_id, currency), ones in heads.items():
-        account = accounts[account_id]
-        cycle, grace = cycles.get(account_id, (7, 5))
-        for what, start, end, ref in _holes(ones, cycle=cycle):
-            due = end + timedelta(days=grace)
-            if due > today:
-                continue
-            found.append(
-                Absent(
-                    account=account.name, account_code=account.code, currency=currency, what=what, start=start, due=due,
-                    blocked=_blocked(account_id, currency, start, end), settlement_ref=ref,
-                )
-            )  # fmt: skip
+    """The statements that are missing, as every page counts them, with what they block; the dearest first."""
+    missing = absent_statements(today=today)
+    unpaid = _unpaid([row.account_id for row in missing])
+    found = [
+        Absent(
+            account=row.account, account_code=row.account_code, currency=row.currency, what=row.what, start=row.start,
+            due=row.due_on, blocked=_blocked(unpaid[row.account_id, row.currency], row.start, row.end),
+            settlement_ref=row.settlement_ref if row.what == "without_lines" else "",
+        )
+        for row in missing
+    ]  # fmt: skip
     return sorted(found, key=lambda row: (-row.blocked, row.account_code, row.start))
 
 
-def _cycles(today: date) -> dict[int, tuple[int, int]]:
-    """Days of an account's settlement cycle and of grace: the longest of its sites."""
-    terms = {term.site: term for term in PaymentTerm.objects.filter(valid__contains=today)}
-    found: dict[int, tuple[int, int]] = {}
-    for account, site in AccountSite.objects.values_list("account", "site__code"):
-        if site in terms:
-            had = found.get(account, (0, 0))
-            found[account] = max(had, (terms[site].cycle_days, terms[site].grace_days))
+def _unpaid(accounts: Collection[int]) -> dict[tuple[int, str], list[tuple[date, date | None, Decimal]]]:
+    """What is open, by account and currency: the day it is released, the day it is due, how much [currency]."""
+    rows = Receivable.objects.filter(
+        account_id__in=accounts, state__in=["due", "overdue", "no_evidence"], release_on__isnull=False
+    ).order_by("release_on")
+    found: dict[tuple[int, str], list[tuple[date, date | None, Decimal]]] = defaultdict(list)
+    for account, currency, released, due, rest in rows.values_list(
+        "account_id", "currency", "release_on", "due_on"
+    ).annotate(rest=Sum("open")):
+        found[account, currency].append((released, due, rest or NOTHING))
     return found
 
 
-def _holes(heads: Sequence[Settlement], *, cycle: int) -> list[tuple[str, date, date, str]]:
-    """Days without a statement with lines: (what, first day, last day, statement's number)."""
-    holes = []
-    covered: datetime | None = None
-    for head in heads:
-        start, end = head.period_start, head.period_end
-        if start is None or end is None:
-            continue
-        if covered is not None and start - covered > SEAM:
-            holes.append(("between", covered.date(), start.date(), ""))
-        if head.status == Settlement.Status.WAITING:
-            holes.append(("without_lines", start.date(), end.date(), head.settlement_ref))
-        covered = end if covered is None else max(covered, end)
-    if covered is not None:
-        holes.append(("after", covered.date(), covered.date() + timedelta(days=cycle), ""))
-    return holes
-
-
-def _blocked(account: int, currency: str, start: date, end: date) -> Decimal:
-    unpaid = Receivable.objects.filter(
-        Q(release_on__gte=start, release_on__lt=end) | Q(release_on=end, due_on=end),
-        account_id=account, currency=currency, state__in=["due", "overdue", "no_evidence"],
-    )  # fmt: skip
-    return unpaid.aggregate(rest=Sum("open"))["rest"] or NOTHING
+def _blocked(unpaid: Sequence[tuple[date, date | None, Decimal]], start: date, end: date) -> Decimal:
+    """What should stand in a statement of those days; what is released on the last one, only if it is due at once."""
+    return sum((x for released, due, x in unpaid if start <= released < end or released == due == end), NOTHING)

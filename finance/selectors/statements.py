@@ -1,66 +1,148 @@
-"""Statements that should be here by now: an account that settled every so often and has fallen silent."""
+"""Statements that should be here and are not: the one list that every page, ticket and trust line counts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from math import ceil
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
-from finance.models import Settlement
-from marketplaces.models import Account
+from finance.models import PaymentTerm, Settlement
+from marketplaces.models import Account, AccountSite
 
-#: Settlements of an account that tell its cycle, and the fewest that do.
+#: Statements of an account that tell its cycle, and the fewest that do.
 _SEEN, _FEWEST = 8, 4
 _LEAST_GRACE: Final = timedelta(days=2)
+#: Statements of one account that lie further apart than this have something missing between them.
+_SEAM: Final = timedelta(days=1)
+#: Grace where neither its statements nor payment terms tell the account's.
+_USUAL_GRACE: Final = timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
-    """A statement that is due and not here. `cycle`: days between the last ones, as a rule."""
+    """A statement that is due and not here: between two that are, after the last one, or announced without its lines.
+
+    Attributes:
+        what: `between`, `after` or `without_lines`.
+        start, end: the days it should cover; after the last one its end is told by the cycle.
+        due_on: from this day on it is missing.
+        settlement_ref: its number where it was announced, else that of the statement before it.
+        cycle: days from one statement to the next; None where nothing tells.
+    """
 
     account_id: int
     account: str
+    account_code: str
     channel: str
     currency: str
-    last_ref: str
-    last_end: date
-    cycle: int
+    what: str
+    start: date
+    end: date
     due_on: date
+    settlement_ref: str
+    cycle: int | None
 
 
-def absent_statements(*, now: datetime) -> list[Absent]:
-    """Accounts and currencies whose next statement is late by a quarter of its cycle, two days at least; two queries.
+class _Head(NamedTuple):
+    ref: str
+    start: datetime | None
+    end: datetime
+    is_waiting: bool
 
-    The cycle is the median distance of the last eight period ends; with fewer than four there is none to be late for.
-    A statement announced but not filled yet (its lines have not come) counts as absent.
+
+class _Hole(NamedTuple):
+    what: str
+    start: date
+    end: date
+    ref: str
+
+
+class _Pace(NamedTuple):
+    """Days from one statement to the next, None for unknown, and how much later than that is late."""
+
+    cycle: float | None
+    grace: timedelta
+
+
+def absent_statements(*, today: date) -> list[Absent]:
+    """Every statement that is missing on that day, by account, currency and day; four queries.
+
+    The cycle is what the account does: the median distance of its last eight period ends, and a statement is late after
+    a quarter of it, two days at least. With fewer than four, the longest of its sites' payment terms tells both.
+    Without those no next statement is expected. Days are those of the statements [UTC].
     """
-    rows = (
-        Settlement.objects.exclude(status=Settlement.Status.WAITING)
-        .exclude(period_end=None)
-        .filter(period_end__gt=now - timedelta(days=400))
-        .order_by("account_id", "currency", "-period_end")
-        .values_list("account_id", "currency", "period_end", "settlement_ref")
+    accounts = {account.pk: account for account in Account.objects.all()}
+    terms = _terms(today)
+    found: list[Absent] = []
+    for (account_id, currency), heads in _heads().items():
+        account = accounts[account_id]
+        pace = _measured(heads) or terms.get(account_id) or _Pace(None, _USUAL_GRACE)
+        for hole in _holes(heads, pace):
+            due_on = hole.end + timedelta(days=ceil(pace.grace / timedelta(days=1)))
+            if due_on <= today:
+                found.append(
+                    Absent(
+                        account_id=account_id, account=account.name, account_code=account.code,
+                        channel=account.channel, currency=currency, what=hole.what, start=hole.start, end=hole.end,
+                        due_on=due_on, settlement_ref=hole.ref, cycle=round(pace.cycle) if pace.cycle else None,
+                    )
+                )  # fmt: skip
+    return sorted(found, key=lambda row: (row.account_code, row.currency, row.start, row.what))
+
+
+def _heads() -> dict[tuple[int, str], list[_Head]]:
+    """All statements by account and currency, by their first day; one announced without a period is of that day."""
+    rows = Settlement.objects.order_by("period_start", "period_end", "pk").values_list(
+        "account_id", "currency", "settlement_ref", "period_start", "period_end", "status", "loaded_at"
     )
-    ends: dict[tuple[int, str], list[tuple[datetime, str]]] = defaultdict(list)
-    for account_id, currency, end, ref in rows:
-        if len(ends[account_id, currency]) < _SEEN and end is not None:
-            ends[account_id, currency].append((end, ref))
-    accounts = Account.objects.in_bulk([account_id for account_id, _ in ends])
-    found = []
-    for (account_id, currency), last in ends.items():
-        gaps = [(later - sooner).total_seconds() / 86400 for (later, _), (sooner, _) in pairwise(last)]
-        if len(last) < _FEWEST or (cycle := median(gaps)) < 1:
-            continue
-        due = last[0][0] + timedelta(days=cycle) + max(timedelta(days=cycle / 4), _LEAST_GRACE)
-        if now > due:
-            account = accounts[account_id]
-            found.append(
-                Absent(
-                    account_id=account_id, account=account.name, channel=account.channel, currency=currency,
-                    last_ref=last[0][1], last_end=last[0][0].date(), cycle=round(cycle), due_on=due.date(),
-                )
-            )  # fmt: skip
+    found: dict[tuple[int, str], list[_Head]] = defaultdict(list)
+    for account_id, currency, ref, start, end, status, loaded_at in rows:
+        is_waiting = status == Settlement.Status.WAITING
+        if end is not None or is_waiting:
+            found[account_id, currency].append(_Head(ref, start, end or loaded_at, is_waiting))
+    for heads in found.values():
+        heads.sort(key=lambda head: head.start or head.end)
     return found
+
+
+def _measured(heads: Sequence[_Head]) -> _Pace | None:
+    """By the statements that came with their lines; None while they are too few to tell."""
+    last = sorted((head.end for head in heads if not head.is_waiting), reverse=True)[:_SEEN]
+    if len(last) < _FEWEST:
+        return None
+    cycle = median((later - sooner).total_seconds() / 86400 for later, sooner in pairwise(last))
+    return _Pace(cycle, max(timedelta(days=cycle / 4), _LEAST_GRACE)) if cycle >= 1 else None
+
+
+def _terms(today: date) -> dict[int, _Pace]:
+    """What payment terms say about each account: the longest of its sites."""
+    terms = {term.site: term for term in PaymentTerm.objects.filter(valid__contains=today)}
+    found: dict[int, _Pace] = {}
+    for account_id, site in AccountSite.objects.values_list("account", "site__code"):
+        if (term := terms.get(site)) is not None:
+            told = _Pace(term.cycle_days, timedelta(days=term.grace_days))
+            found[account_id] = max(found.get(account_id, told), told)
+    return found
+
+
+def _holes(heads: Sequence[_Head], pace: _Pace) -> list[_Hole]:
+    """Days without a statement with lines, the oldest first."""
+    holes = []
+    covered: datetime | None = None
+    before = ""
+    for head in heads:
+        start = head.start or covered or head.end  # without a first day it goes on where the last one ended
+        if covered is not None and start - covered > _SEAM:
+            holes.append(_Hole("between", covered.date(), start.date(), before))
+        if head.is_waiting:
+            holes.append(_Hole("without_lines", min(start, head.end).date(), head.end.date(), head.ref))
+        if covered is None or head.end >= covered:
+            covered, before = head.end, head.ref
+    if covered is not None and pace.cycle:
+        holes.append(_Hole("after", covered.date(), (covered + timedelta(days=pace.cycle)).date(), before))
+    return holes

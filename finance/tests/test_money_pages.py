@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -104,6 +104,38 @@ def test_statements_that_should_be_here_are_named_with_what_they_block(amazon: A
     ]
     # a week's cycle from the 5th and five days of grace: nothing is absent before the 17th
     assert [row.what for row in absent_settlements(today=date(2026, 11, 16))] == ["between", "without_lines"]
+
+
+def test_a_young_account_without_payment_terms_is_late_for_nothing(acting: Any) -> None:
+    lone = account("amazon-eu", sites=["amazon.de"])
+    for start in (date(2026, 8, 1), date(2026, 8, 8), date(2026, 8, 15)):
+        statement(lone, start, start + timedelta(days=7), f"S{start}")
+    assert absent_settlements(today=TODAY) == []
+    statement(lone, date(2026, 8, 22), date(2026, 8, 29), "S4")
+    # a week between them, and two days of grace: due on the 7th
+    assert [(row.what, row.due) for row in absent_settlements(today=TODAY)] == [("after", date(2026, 9, 7))]
+
+
+def test_what_an_account_does_tells_its_cycle_before_its_payment_terms(amazon: Account) -> None:
+    for week in range(0, 8, 2):
+        start = date(2026, 8, 31) + timedelta(weeks=week)
+        statement(amazon, start, start + timedelta(days=14), f"S{week}")
+    # Every fourteen days until 26 October, while the terms say a week: due on the 9th and late on the 13th.
+    assert absent_settlements(today=date(2026, 11, 12)) == []
+    (row,) = absent_settlements(today=date(2026, 11, 13))
+    assert (row.what, row.start) == ("after", date(2026, 10, 26))
+
+
+def test_missing_statements_cost_a_fixed_number_of_queries(amazon: Account) -> None:
+    counts = []
+    for first, size in ((0, 2), (2, 20)):
+        for n in range(first, first + size):
+            start = date(2026, 1, 1) + timedelta(days=14 * n)
+            statement(amazon, start, start + timedelta(days=7), f"S{n}")
+        with CaptureQueriesContext(connection) as queries:
+            absent_settlements(today=TODAY)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 def test_the_page_costs_a_fixed_number_of_queries(amazon: Account) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from domventas.core.models import Client
+from domventas.core.tenancy import current
+from domventas.core.times import day_in
 from finance.selectors.statements import absent_statements
 from marketplaces.selectors import monitor, trouble
 from marketplaces.selectors.monitor import Health, Row
@@ -85,21 +88,34 @@ def thin(look: Look) -> Iterator[Seen]:
 
 
 def absent(look: Look) -> Iterator[Seen]:
-    """The account's next statement should be here."""
-    for one in absent_statements(now=look.now):
+    """A statement that should be here: the next one, one between two, or one announced without its lines."""
+    today = day_in(Client.objects.get(pk=current().one).zone, look.now)
+    for one in absent_statements(today=today):
         place = trouble.Place(account_id=one.account_id, account=one.account, channel=one.channel, flow="settlements")
         told = {
-            "last": one.last_ref,
-            "day": one.last_end.isoformat(),
+            "ref": one.settlement_ref,
+            "day": one.start.isoformat(),
+            "end": one.end.isoformat(),
             "cycle": one.cycle,
             "due": one.due_on.isoformat(),
         }
-        cause = _(
-            "The last statement ended on %(day)s; one comes every %(cycle)d days, so the next was due by %(due)s."
-        )
-        yield of_flow(place, "absent", _("statement missing"), cause % told,
-                  _("Look for it in the seller portal; import its file, or ask the marketplace."),
-                  part=one.currency, severity="S2", facts=told, where="settlements")  # fmt: skip
+        yield of_flow(place, "absent", _("statement missing"), _absence(one.what) % told,
+                      _("Look for it in the seller portal; import its file, or ask the marketplace."),
+                      part=f"{one.currency}:{one.what}:{one.start}", severity="S2", facts=told,
+                      where="settlements")  # fmt: skip
+
+
+def _absence(what: str) -> str:
+    """How a missing statement is told, with places for its numbers and days."""
+    match what:
+        case "between":
+            return _("None covers %(day)s to %(end)s, although those before and after are here.")
+        case "without_lines":
+            return _("Statement %(ref)s was announced up to %(end)s; its lines were due by %(due)s and have not come.")
+        case _:
+            return _(
+                "The last statement ended on %(day)s; one comes every %(cycle)d days, so the next was due by %(due)s."
+            )
 
 
 def _of_row(of: Row, check: str, what: str, cause: str, action: str, **more: Any) -> Seen:
