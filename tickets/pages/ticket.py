@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.timezone import now as clock
@@ -20,13 +21,19 @@ from domventas.core.errors import DomventasError
 from domventas.core.models import Client, User
 from domventas.core.pages import page
 from domventas.core.tenancy import current
-from tickets.models import Ticket
+from tickets.models import Ticket, TicketEvent
 from tickets.pages.places import place_of
 from tickets.registry import DETECTORS
 from tickets.selectors import tickets
 from tickets.services import workflow
+from tickets.services.gather import DETECTOR
 
 PER_PAGE = 50
+#: How the history tells a step.
+STEPS: Final[dict[str, Any]] = {
+    "opened": _("opened"), "resolved": _("closed"), "reopened": _("opened again"), "snoozed": _("snoozed until"),
+    "woken": _("woken"), "assigned": _("given to"),
+}  # fmt: skip
 
 
 class MoveForm(forms.Form):
@@ -54,13 +61,21 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
         "ticket": ticket,
         "label": detector.label if detector else ticket.type,
         "findings": findings,
-        "events": list(ticket.events.order_by("-at", "-pk")[:PER_PAGE]),
+        "events": [(event, STEPS.get(event.what, event.what), _actor(event)) for event in _history(ticket)],
         "resolutions": [pair for pair in Ticket.Resolution.choices if pair[0] != Ticket.Resolution.GONE],
         "is_open": ticket.state != Ticket.State.RESOLVED,
         "may_change": request.user.has_perm("tickets.change_ticket"),
         "default_until": (clock() + timedelta(days=7)).date().isoformat(),
     }
     return page(request, "tickets/ticket.html", context)
+
+
+def _history(ticket: Ticket) -> QuerySet[TicketEvent]:
+    return ticket.events.order_by("-at", "-pk")[:PER_PAGE]
+
+
+def _actor(event: TicketEvent) -> Any:
+    return _("the detector") if event.actor == DETECTOR else event.actor
 
 
 @require_POST

@@ -8,12 +8,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Max, Q
+from django.utils.translation import gettext
 
 from domventas.core import bulk
 from domventas.core.money import to_cents
 from tickets.detector import Detector
 from tickets.models import Finding, Ticket, TicketEvent, TicketGroup
 from tickets.services.impact import Base
+
+DETECTOR = "detector"
+"""Who is said to have moved a ticket that no person moved."""
 
 CAP = 10
 """Open tickets per type × account; what exceeds it is one counted row of the group."""
@@ -73,9 +77,9 @@ def tickets(detector: Detector, titles: dict[str, str], *, base: Base, now: date
         bundles[finding.group_key].findings.append(finding)
     have = {ticket.fingerprint: ticket for ticket in _living(detector, now)}
     groups = _groups(detector, bundles, base)
+    was = {key: ticket.state for key, ticket in have.items()}
     kept, overflow = _capped(bundles, have, now)
     change = Change()
-    events: list[TicketEvent] = []
     number = Ticket.objects.aggregate(top=Max("number"))["top"] or 0
     fresh: list[Ticket] = []
     moved: list[Ticket] = []
@@ -98,11 +102,9 @@ def tickets(detector: Detector, titles: dict[str, str], *, base: Base, now: date
         ticket.changed_at = now
     change.resolved = len(closed)
     Ticket.objects.bulk_update(moved + closed, FILLED, batch_size=500)
-    events += [TicketEvent(ticket=x, what="opened", detail=x.cause[:500], actor="detector", at=now) for x in fresh]
-    events += [
-        TicketEvent(ticket=x, what="resolved", detail="condition gone", actor="detector", at=now) for x in closed
-    ]
-    TicketEvent.objects.bulk_create(events)
+    TicketEvent.objects.bulk_create(
+        [event for ticket in [*fresh, *have.values()] if (event := _step(ticket, was.get(ticket.fingerprint), now))]
+    )
     _attach(detector, {**have, **{t.fingerprint: t for t in fresh}}, kept)
     _count_overflow(detector, bundles, overflow, groups)
     return change
@@ -110,8 +112,27 @@ def tickets(detector: Detector, titles: dict[str, str], *, base: Base, now: date
 
 FILLED = [
     "group", "account", "brand_id", "title", "cause", "action", "severity", "state", "resolution", "finding_count",
-    "amounts", "impact_day", "deadline_at", "changed_at", "resolved_at",
+    "amounts", "impact_day", "deadline_at", "changed_at", "resolved_at", "snoozed_until",
 ]  # fmt: skip
+
+
+def _step(ticket: Ticket, was: str | None, now: datetime) -> TicketEvent | None:
+    """What the history says when a run moved the ticket to another state; `was` is None for a new one."""
+    if was == ticket.state:
+        return None
+    match was, ticket.state:
+        case None, _:
+            what, detail = "opened", ticket.cause
+        case _, Ticket.State.RESOLVED:
+            what, detail = "resolved", gettext("The condition is gone.")
+        case Ticket.State.RESOLVED, _:
+            what, detail = "reopened", gettext("It is there again. %(cause)s") % {"cause": ticket.cause}
+        case _:
+            what, detail = (
+                "woken",
+                gettext("Its rest is over and it is still there. %(cause)s") % {"cause": ticket.cause},
+            )
+    return TicketEvent(ticket=ticket, what=what, detail=detail[:500], actor=DETECTOR, at=now)
 
 
 def _living(detector: Detector, now: datetime) -> list[Ticket]:

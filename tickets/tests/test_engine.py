@@ -159,6 +159,31 @@ def test_what_comes_back_within_two_weeks_is_the_same_ticket(bench: Bench) -> No
     assert (ticket.state, ticket.resolution, ticket.resolved_at) == ("open", "", None)
 
 
+def test_the_history_holds_every_change_of_state_with_its_moment_who_and_why(bench: Bench) -> None:
+    bench.start()
+    bench.sees("a")
+    bench.run()
+    bench.sees()
+    bench.run(NOW + DAY)
+    bench.run(NOW + 2 * DAY)
+    bench.sees("a")
+    bench.run(NOW + 3 * DAY)
+    ticket = Ticket.objects.get()
+    workflow.snooze(ticket, until=NOW + 5 * DAY, reason="later", actor="me", now=NOW + 4 * DAY)
+    bench.run(NOW + 4 * DAY)
+    bench.run(NOW + 6 * DAY)
+    bench.run(NOW + 7 * DAY)
+    ticket.refresh_from_db()
+    assert (ticket.state, ticket.snoozed_until) == ("open", None)
+    assert list(ticket.events.order_by("at", "pk").values_list("what", "actor", "at", "detail")) == [
+        ("opened", "detector", NOW, "cause"),
+        ("resolved", "detector", NOW + 2 * DAY, "The condition is gone."),
+        ("reopened", "detector", NOW + 3 * DAY, "It is there again. cause"),
+        ("snoozed", "me", NOW + 4 * DAY, "2026-11-25 later"),
+        ("woken", "detector", NOW + 6 * DAY, "Its rest is over and it is still there. cause"),
+    ]
+
+
 def test_a_ticket_closed_by_hand_stays_closed_for_a_week_then_comes_back(bench: Bench) -> None:
     bench.start()
     bench.sees("a")
