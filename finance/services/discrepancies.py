@@ -46,8 +46,9 @@ def find(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
         cursor.execute(statement, known)
     cursor.execute(sql.MERGE, known)
     written = int(cursor.rowcount)
-    cursor.execute(sql.GONE, known)
-    written += int(cursor.rowcount)
+    for statement in (sql.GONE, sql.EXPIRED):
+        cursor.execute(statement, known)
+        written += int(cursor.rowcount)
     cursor.execute(sums.EMPTY, known)
     return written
 

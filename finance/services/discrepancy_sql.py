@@ -109,3 +109,9 @@ UPDATE finance_discrepancy AS t SET state = 'gone', gone_at = %(now)s, is_seen =
 WHERE t.client_id = %(client)s AND t.state <> 'gone' AND (%(full)s OR t.id IN (SELECT id FROM looked_at))
   AND NOT EXISTS (SELECT 1 FROM found AS f WHERE f.fingerprint = t.fingerprint)
 """
+
+#: Accepted until a day that has passed: what this run had no reason to look at stands as it was found, open again.
+EXPIRED: Final = """
+UPDATE finance_discrepancy SET state = 'open'
+WHERE client_id = %(client)s AND state = 'accepted' AND accepted_until < %(today)s
+"""
