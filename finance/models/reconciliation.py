@@ -209,8 +209,8 @@ class Receivable(ClientPart):
             ),
             models.Index(
                 fields=["client", "account_id", "release_on"],
-                name="receivable_open_release_idx",
-                condition=~models.Q(state__in=["paid", "refunded", "written_off"]),
+                name="receivable_moving_release_idx",
+                condition=~models.Q(state__in=["paid", "refunded"]),
             ),
             models.Index(
                 fields=["client", "look_on"], name="receivable_look_idx", condition=models.Q(look_on__isnull=False)

@@ -40,7 +40,7 @@ INSERT INTO dirty_lines
     JOIN finance_receivable AS r
       ON r.client_id = %(client)s AND r.account_id = p.account_id
      AND r.release_on BETWEEN p.since AND p.until
-    WHERE r.state NOT IN ('paid', 'refunded', 'written_off')
+    WHERE r.state NOT IN ('paid', 'refunded')
     UNION
     SELECT s.order_line_id  -- of a statement that has moved every line is settled on another day
     FROM new_statements AS x
@@ -50,7 +50,7 @@ INSERT INTO dirty_lines
     UNION
     SELECT r.line_id
     FROM booked AS b JOIN finance_receivable AS r ON r.client_id = %(client)s AND r.line_id = b.line_id
-    WHERE r.state NOT IN ('paid', 'refunded', 'written_off')
+    WHERE r.state NOT IN ('paid', 'refunded')
 )
 EXCEPT SELECT line_id FROM dirty_lines
 """
@@ -136,7 +136,8 @@ WHERE f.shipped > 0
 #: One state per line, by evidence in this order: what a person decided, what was paid, what the marketplace has booked,
 #: what the payment term says. A late payment is missing only if the statement that should hold it has come; where
 #: statements come by hand, nothing is even late before that: there is no evidence yet. What is finished is looked at no
-#: more, so it keeps no date that a later booking could still move.
+#: more, so it keeps no date that a later booking could still move; what is written off is not: if what was accepted
+#: ceases to be so, the line is owed again.
 STATES: Final = """
 CREATE TEMP TABLE states ON COMMIT DROP AS
 SELECT f.line_id, f.account_id, f.currency, f.shipped_on, b.shipped_value, b.expected, b.paid, b.settled_on,
@@ -176,7 +177,7 @@ CROSS JOIN LATERAL (
         WHEN d.booked = 'released' OR d.release_on <= %(today)s THEN 'due'
         ELSE 'not_due' END AS state
 ) AS x
-CROSS JOIN LATERAL (SELECT x.state IN ('paid', 'refunded', 'written_off') AS is_finished) AS z
+CROSS JOIN LATERAL (SELECT x.state IN ('paid', 'refunded') AS is_finished) AS z
 """
 
 MERGE: Final = """

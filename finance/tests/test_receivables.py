@@ -188,6 +188,34 @@ def test_what_people_decide_shows_in_the_state_and_lasts(amazon: Account) -> Non
     assert discrepancies.reopen([missing.pk], by="ana") == 1
 
 
+def test_what_was_accepted_as_missing_is_owed_again_when_it_is_not_missing(amazon: Account) -> None:
+    line = a_sale(amazon)
+    statement = empty_statement(amazon)
+    reconcile(now=NOW)
+    missing = Discrepancy.objects.get(line=line)
+    discrepancies.accept([missing.pk], until=None, note="lost", by="ana", now=NOW)
+    reconcile(now=NOW)
+    assert state(line)[0] == "written_off"
+    Settlement.objects.filter(pk=statement.pk).update(
+        period_start=at(date(2026, 7, 1)), period_end=at(date(2026, 8, 1)), is_seen=False
+    )
+    for _again in range(2):  # the finding goes, and then what was decided about it
+        reconcile(now=NOW)
+    missing.refresh_from_db()
+    assert (missing.state, *state(line)) == ("gone", "overdue", "settlement_absent")
+
+
+def test_what_was_accepted_of_a_statement_comes_back_after_its_day(amazon: Account) -> None:
+    settled(amazon, [(None, "account", "unknown", "-5.00")], ref="S1")
+    reconcile(now=NOW)
+    strange = Discrepancy.objects.get(cause="unknown_kind")
+    discrepancies.accept([strange.pk], until=date(2026, 12, 1), note="asked", by="ana", now=NOW)
+    for day, expected in ((1, "accepted"), (2, "open"), (3, "open")):
+        reconcile(now=at(date(2026, 12, day)))
+        strange.refresh_from_db()
+        assert (strange.state, strange.note) == (expected, "asked")
+
+
 def test_deciding_needs_a_reason_and_a_day_to_come(amazon: Account) -> None:
     with pytest.raises(discrepancies.CannotDecide):
         discrepancies.accept([1], until=None, note=" ", by="ana", now=NOW)
