@@ -30,11 +30,11 @@ class StuckFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         """Why an order is stuck."""
-        return [(name, str(label)) for name, label in stuck.REASONS.items()]
+        return [(name, str(label)) for name, label in stuck.Reason.choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         """Orders stuck for that reason."""
-        return stuck.narrowed(queryset, self.value(), now=timezone.now()) if self.value() else queryset
+        return stuck.Stuck(now=timezone.now()).narrowed(queryset, self.value())
 
 
 class StatusFilter(admin.SimpleListFilter):

@@ -80,7 +80,7 @@ def test_an_order_shows_lines_charges_and_the_masked_buyer(loaded: Shop, client_
     assert "Moritz" not in page and "Sandtor" not in page
 
 
-@pytest.mark.parametrize("reason", ["held", "late", "odd", "nonsense"])
+@pytest.mark.parametrize("reason", ["held", "late", "total", "nonsense"])
 def test_stuck_orders_are_found_by_reason(loaded: Shop, client_dv: Any, reason: str) -> None:
     page = browser(client_dv, "ops").get(address("orders_order_changelist") + f"?stuck={reason}").content.decode()
     link = address("orders_order_change", Order.objects.get().pk)

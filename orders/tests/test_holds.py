@@ -15,7 +15,8 @@ from domventas.core.tenancy import acting_for
 from marketplaces.models import Account
 from marketplaces.records import FulfillmentOwner, LineStatus, ListingStatus, OfferRecord, OrderLineRecord
 from orders.models import Order, OrderCharge, OrderEvent, OrderLine
-from orders.selectors import stuck, unmapped
+from orders.selectors import unmapped
+from orders.selectors.stuck import Stuck
 from orders.services.ingest import ingest
 from orders.tests.conftest import NOW, Shop, line, order
 
@@ -37,7 +38,7 @@ def test_an_unknown_offer_is_loaded_held_and_queued(shop: Shop) -> None:
     (waiting,) = unmapped.unknown_offers()
     assert (waiting.offer_ref, waiting.line_count, waiting.waiting_count) == ("DRILL-X", 1, 1)
     assert (waiting.value, waiting.currency) == (Decimal("23.80"), "EUR")  # tax goes with it
-    assert stuck.counts(now=NOW)["held"] == 1
+    assert Stuck(now=NOW).tallies().by_reason["held"].orders == 1
 
 
 def test_mapping_once_releases_the_lines_and_serves_all_later_ones(shop: Shop) -> None:
@@ -155,7 +156,7 @@ def test_a_member_of_one_brand_sees_only_its_orders_lines_and_charges(shop: Shop
         assert OrderLine.objects.get().sku.code == "CORVO-1"
         assert set(OrderCharge.objects.values_list("line__order__external_id", flat=True)) == {"OC"}
         assert not UnmappedItem.objects.exists()
-        assert stuck.counts(now=NOW) == {"held": 0, "late": 0, "odd": 0}
+        assert Stuck(now=NOW).tallies().every.orders == 0
     assert Order.objects.count() == 3
 
 
