@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -91,7 +92,10 @@ class UnmappedItemAdmin(HouseAdmin):
         item = get_object_or_404(self.get_queryset(request), pk=pk)
         if item.candidate is not None:
             self._map(request, item, item.candidate)
-        return HttpResponseRedirect(reverse("admin:catalog_unmappeditem_changelist"))
+        back = request.POST.get("next", "")  # other pages have the button, too
+        if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+            back = reverse("admin:catalog_unmappeditem_changelist")
+        return HttpResponseRedirect(back)
 
     @admin.action(description=_("Map to the suggested SKUs"), permissions=["change"])
     def map_to_suggestions(self, request: HttpRequest, queryset: QuerySet[UnmappedItem]) -> None:
