@@ -1,69 +1,224 @@
-"""Orders in which something has to be done, one tab for each reason, with the step that frees them."""
+"""Stuck orders: why they do not move, how urgent each is, and the one step that frees them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from django import forms
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_GET
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_POST
 
-from domventas.core.pages import page, with_query
-from orders.models import Order, OrderException, OrderLine
-from orders.selectors import stuck
+from domventas.core.pages import GetForm, page, with_query
+from domventas.core.sheets import as_csv
+from marketplaces.models import Account, AccountSite
+from orders.models import Order, OrderException
+from orders.pages import causes
+from orders.pages.causes import CAUSES
+from orders.selectors import held
+from orders.selectors.stuck import SORTS, Reason, Stuck, Tallies, Urgency, Wanted, held_lines, unread_elsewhere
+from orders.services import exceptions
 
 PER_PAGE: Final = 50
-TABS: Final = {"held": _("Offer unknown"), "late": _("Past ship-by date"), "odd": _("Something odd")}
+SORT_NAMES: Final = (
+    ("urgency", _("the most urgent first")),
+    ("ship_by", _("by ship-by date")),
+    ("oldest", _("the oldest first")),
+    ("newest", _("the newest first")),
+    ("value", _("the dearest first, by currency")),
+)
+
+
+class Filters(GetForm):
+    """Which stuck orders, and in which order they stand."""
+
+    reason = forms.ChoiceField(label=_("reason"), required=False, choices=[("", _("all")), *Reason.choices])
+    urgency = forms.ChoiceField(label=_("urgency"), required=False, choices=[("", _("all")), *Urgency.choices])
+    account = forms.ChoiceField(label=_("account"), required=False)
+    site = forms.ChoiceField(label=_("site"), required=False)
+    offer = forms.CharField(label=_("offer"), required=False, max_length=120)
+    sort = forms.ChoiceField(label=_("sorted"), required=False, choices=SORT_NAMES, initial="urgency")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = Account.objects.order_by("name").values_list("code", "name")
+        self.fields["account"].choices = [("", _("all")), *rows]  # type: ignore[attr-defined]  # a ChoiceField
+        sites = AccountSite.objects.order_by("site__code").values_list("site__code", flat=True).distinct()
+        self.fields["site"].choices = [("", _("all")), *((x, x) for x in sites)]  # type: ignore[attr-defined]
+
+    @property
+    def wanted(self) -> Wanted:
+        """What to select by."""
+        return Wanted(**{name: value or "" for name, value in self.values.items() if name != "sort"})
 
 
 @require_GET
 @permission_required("orders.view_order", raise_exception=True)
 def show(request: HttpRequest) -> HttpResponse:
-    """Draw the orders of one reason, the oldest first; without a reason, the first that has any."""
+    """Draw reasons, held offers and orders, fifty at a time, or all of a table as CSV (`?format=csv&table=`)."""
     now = clock()
-    counts = stuck.counts(now=now)
-    reason = _reason(request, counts)
-    rows = Paginator(_detailed(stuck.orders(reason, now=now)), PER_PAGE).get_page(request.GET.get("page"))
+    filters, found = Filters(request.GET), Stuck(now=now)
+    wanted = filters.wanted
+    orders = found.orders(wanted).order_by(*SORTS[filters.values["sort"]])
+    groups = held.by_offer(orders, now=now) if wanted.reason == Reason.HELD else None
+    if request.GET.get("format") == "csv":
+        return _file(request, found, orders, groups)
+    shown = Paginator(_detailed(orders), PER_PAGE).get_page(request.GET.get("page"))
+    offers = Paginator(groups, PER_PAGE).get_page(request.GET.get("offers")) if groups is not None else None
+    tallies = found.tallies(wanted)
+    may = request.user.has_perm
     context = {
         "title": _("Stuck orders"),
-        "reason": reason,
-        "tabs": _tabs(request, counts, reason, now),
-        "rows": rows,
-        "before": with_query(request, page=rows.number - 1) if rows.has_previous() else "",
-        "after": with_query(request, page=rows.number + 1) if rows.has_next() else "",
-        "may_map": request.user.has_perm("catalog.view_unmappeditem"),
+        "wanted": wanted,
+        "every": tallies.every,
+        "urgencies": _urgencies(request, tallies, wanted),
+        "reasons": _reasons(request, tallies, wanted),
+        "all_url": with_query(request, reason=None, offer=None, **FIRST),
+        "any_urgency_url": with_query(request, urgency=None, **FIRST),
+        "count": tallies.by_reason[wanted.reason] if wanted.reason else tallies.every,
+        "reason_label": Reason(wanted.reason).label if wanted.reason else "",
+        "rows": [causes.row(request, order, found.untold.get(order.pk), now=now) for order in shown],
+        "turns": _turns(request, shown, "page"),
+        "offers": [(offer, with_query(request, offer=offer.offer_ref, site=offer.site, **FIRST) + "#orders")
+                   for offer in held.described(offers)] if offers is not None else None,
+        "offer_turns": _turns(request, offers, "offers") if offers is not None else None,
+        "offers_csv": with_query(request, format="csv", table="offers"),
+        "sorts": {name: with_query(request, sort=name, **FIRST) + "#orders" for name in SORTS},
+        "sort": filters.values["sort"],
+        "unread_count": unread_elsewhere(),
+        "next_url": _next_url(request),
+        "is_narrowed": any(request.GET.get(name) for name in filters.fields),
+        "here": request.get_full_path(),
+        "may_map": may("catalog.change_unmappeditem"),
+        "may_see_items": may("catalog.view_unmappeditem"),
+        "may_see_to": may("orders.change_orderexception"),
+        "may_export": may("orders.export_order"),
         "now": now,
-    }
+        "filters": filters.strip(request, csv=may("orders.export_order")),
+    }  # fmt: skip
     return page(request, "orders/stuck.html", context)
 
 
-def _reason(request: HttpRequest, counts: dict[str, int]) -> str:
-    asked = request.GET.get("reason", "")
-    return asked if asked in counts else next((name for name, count in counts.items() if count), "held")
+@require_POST
+@permission_required("orders.change_orderexception", raise_exception=True)
+def see_to(request: HttpRequest) -> HttpResponse:
+    """Close what is odd about the orders named by `order`, and go back to the filters in the address."""
+    keys = [int(key) for key in request.POST.getlist("order") if key.isdecimal() and len(key) < 19]
+    done = exceptions.resolve(Order.objects.filter(pk__in=keys), actor=str(request.user), now=clock())
+    told = ngettext("%(count)d oddity is seen to.", "%(count)d oddities are seen to.", done)
+    messages.success(request, told % {"count": done})
+    return redirect(f"{request.path.removesuffix('seen/')}?{request.GET.urlencode()}")
 
 
-def _tabs(request: HttpRequest, counts: dict[str, int], reason: str, now: datetime) -> list[dict[str, Any]]:
+#: Other rows begin at their first page.
+FIRST: Final[dict[str, None]] = {"page": None, "offers": None}
+
+
+def _next_url(request: HttpRequest) -> str:
+    """Where the waves stand that have to leave next."""
+    return f"{reverse('tickets:board')}?type=unshipped_order" if request.user.has_perm("tickets.view_ticket") else ""
+
+
+def _urgencies(request: HttpRequest, tallies: Tallies, wanted: Wanted) -> list[dict[str, Any]]:
+    of = tallies.by_reason[wanted.reason] if wanted.reason else tallies.every
     return [
         {
-            "label": label,
-            "count": counts[name],
-            "sums": stuck.values(name, now=now),
-            "url": with_query(request, reason=name, page=None),
-            "is_open": name == reason,
+            "name": urgency.value,
+            "label": urgency.label,
+            "count": of.by_urgency[urgency],
+            "url": with_query(request, urgency=urgency.value, **FIRST),
         }
-        for name, label in TABS.items()
+        for urgency in Urgency
+        if of.by_urgency[urgency]
     ]
 
 
-def _detailed(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """With the lines that are held and what is odd, for the rows of one page."""
-    held = OrderLine.objects.exclude(hold="").order_by("external_id")
+def _reasons(request: HttpRequest, tallies: Tallies, wanted: Wanted) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": reason.label,
+            "cause": CAUSES[reason],
+            "count": tallies.by_reason[reason],
+            "sums": sorted(tallies.by_reason[reason].sums.items()),
+            "urgencies": [tallies.by_reason[reason].by_urgency[urgency] for urgency in Urgency],
+            "url": with_query(request, reason=reason.value, offer=None, **FIRST),
+            "is_open": reason == wanted.reason,
+        }
+        for reason in Reason
+        if tallies.by_reason[reason].orders
+    ]
+
+
+def _turns(request: HttpRequest, shown: Any, name: str) -> dict[str, Any]:
+    """Where a long table stands, and the addresses of its neighbors."""
+    return {
+        "number": shown.number,
+        "pages": shown.paginator.num_pages,
+        "before": with_query(request, **{name: shown.number - 1}) if shown.has_previous() else "",
+        "after": with_query(request, **{name: shown.number + 1}) if shown.has_next() else "",
+    }
+
+
+def _detailed(orders: QuerySet[Any]) -> QuerySet[Any]:
+    """With the lines that are held and what is odd, for the rows shown."""
     odd = OrderException.objects.filter(resolved_at=None).order_by("code")
-    return orders.prefetch_related(
-        Prefetch("lines", queryset=held, to_attr="held"), Prefetch("exceptions", queryset=odd, to_attr="odd")
+    return orders.select_related("account", "site").prefetch_related(
+        Prefetch("lines", queryset=held_lines().order_by("external_id"), to_attr="held"),
+        Prefetch("exceptions", queryset=odd, to_attr="odd"),
     )
+
+
+def _file(request: HttpRequest, found: Stuck, orders: QuerySet[Any], groups: Any) -> HttpResponse:
+    """The table as the page shows it, with all of its rows. Raises: PermissionDenied: the person may not export."""
+    if not request.user.has_perm("orders.export_order"):
+        raise PermissionDenied
+    if request.GET.get("table") == "offers" and groups is not None:
+        return _offers_file(held.described(groups))
+    rows = _detailed(orders).iterator(chunk_size=2000)
+    return _orders_file(causes.row(request, order, found.untold.get(order.pk), now=found.now) for order in rows)
+
+
+def _orders_file(rows: Iterable[causes.Row]) -> HttpResponse:
+    head = (
+        "account", "site", "order", "status", "fulfilled by", "placed", "ship by", "hours left", "urgency", "reasons",
+        "details", "what it holds up", "next step", "held lines", "value", "currency",
+    )  # fmt: skip
+    return as_csv("stuck-orders", head, (list(_cells(row)) for row in rows))
+
+
+def _cells(row: causes.Row) -> Iterator[object]:
+    order, left = row.order, row.left
+    yield from (order.account.code, order.site.code, order.external_id, order.status, order.fulfillment)
+    yield from (order.ordered_at.isoformat(), order.ship_by.isoformat() if order.ship_by else None)
+    yield None if left is None else round(left.total_seconds() / 3600, 1)
+    yield Urgency(row.urgency).label
+    for name in ("label", "detail", "blocks", "step"):
+        yield "; ".join(filter(None, (getattr(why, name) for why in row.whys)))
+    yield from (len(order.held), order.value, order.currency)
+
+
+def _offers_file(offers: Iterable[held.HeldOffer]) -> HttpResponse:
+    head = (
+        "account", "site", "offer", "seller sku", "title", "orders", "lines", "past ship-by", "within 24 hours",
+        "to ship later", "first ship-by", "value with tax", "currency", "suggested sku", "why this sku", "state",
+    )  # fmt: skip
+    rows = (
+        (
+            offer.account_code, offer.site, offer.offer_ref, offer.seller_sku, offer.title, offer.orders, offer.lines,
+            offer.late, offer.soon, offer.ahead, offer.ship_by.isoformat() if offer.ship_by else None, offer.value,
+            offer.currency, offer.item.candidate.code if offer.item and offer.item.candidate else None,
+            offer.item.candidate_reason if offer.item else None, offer.item.state if offer.item else None,
+        )
+        for offer in offers
+    )  # fmt: skip
+    return as_csv("held-offers", head, rows)

@@ -40,13 +40,3 @@ def test_the_raw_document_is_linked_where_it_is_known(shop: Shop, client_dv: Any
         pk = Order.objects.get().pk
     words = browser(client_dv, "ops").get(f"{HOME}{reverse('orders:order', args=[pk])}").content.decode()
     assert f'href="{HOME}/system/raw/77/"' in words
-
-
-def test_stuck_orders_stand_in_one_place_with_the_way_out(shop: Shop, client_dv: Any) -> None:
-    strange = line(1, offer_ref="DRILL-X", seller_sku="DRILL-X")
-    ingest(shop.account, [order(1, lines=(strange,)), order(2)], now=NOW)
-    staff = browser(client_dv, "ops")
-    held = staff.get(f"{HOME}{reverse('orders:stuck')}").content.decode()
-    assert "1 order" in held and "?q=DRILL-X" in held and ">O1<" in held and ">O2<" not in held
-    late = staff.get(f"{HOME}{reverse('orders:stuck')}?reason=late").content.decode()
-    assert "?reason=odd" in late and "DRILL-X" not in late
