@@ -19,6 +19,7 @@ from domventas.core.models import Client
 from domventas.core.pages import GetForm, page
 from domventas.core.tenancy import current_or_none
 from marketplaces.models import Stream
+from orders.selectors.stuck import Reason, Stuck, Tally, Urgency
 from reports.selectors import today
 from tickets.selectors import tickets
 
@@ -73,12 +74,9 @@ def _complete() -> dict[int, datetime | None]:
 
 
 def _conflicts() -> list[dict[str, Any]]:
-    counts = today.conflicts(now=clock())
+    counts = today.conflicts()
     rows = (
-        ("held", _("Order lines held, offer unknown"), "orders:stuck", "?reason=held"),
         ("unmapped", _("Offers without a SKU"), "admin:catalog_unmappeditem_changelist", "?state__exact=open"),
-        ("late", _("Orders past their ship-by date"), "orders:stuck", "?reason=late"),
-        ("exceptions", _("Orders with something odd"), "orders:stuck", "?reason=odd"),
         (
             "inconsistent",
             _("Settlements whose header differs"),
@@ -88,8 +86,31 @@ def _conflicts() -> list[dict[str, Any]]:
         ("discrepancies", _("Payment discrepancies open"), "finance:are_we_paid", "#findings"),
         ("quarantined", _("Records in quarantine"), "admin:marketplaces_quarantined_changelist", ""),
     )
-    return [
+    found = [
         {"label": label, "count": counts[key], "url": reverse(route) + tail}
         for key, label, route, tail in rows
         if counts[key]
     ]
+    return [*_stuck(), *found]
+
+
+def _stuck() -> list[dict[str, Any]]:
+    """Stuck orders by reason, as their own page counts them, with how many of each have still to leave."""
+    by_reason = Stuck(now=clock()).tallies().by_reason
+    return [_stuck_row(reason, by_reason[reason]) for reason in Reason if by_reason[reason].orders]
+
+
+def _stuck_row(reason: Reason, tally: Tally) -> dict[str, Any]:
+    row = {
+        "label": _("Orders: %(reason)s") % {"reason": reason.label},
+        "count": tally.orders,
+        "url": f"{reverse('orders:stuck')}?reason={reason.value}",
+    }
+    if reason != Reason.LATE:  # all of those have still to leave, and are late
+        row |= {
+            "lines": tally.lines,
+            "to_ship": tally.orders - tally.by_urgency[Urgency.BOOKS],
+            "late": tally.by_urgency[Urgency.LATE],
+            "soon": tally.by_urgency[Urgency.SOON],
+        }
+    return row

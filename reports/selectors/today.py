@@ -14,8 +14,6 @@ from catalog.models import UnmappedItem
 from domventas.core.tenancy import current
 from finance.models import Discrepancy, Settlement
 from marketplaces.models import Account, Quarantined, SyncWindow
-from orders.models import OrderException, OrderLine
-from orders.selectors import stuck
 from tickets.models import DetectorRun, Ticket
 
 TREND_DAYS = 14
@@ -115,13 +113,10 @@ def overnight(*, since: datetime) -> dict[str, dict[str, int]]:
     }
 
 
-def conflicts(*, now: datetime) -> dict[str, int]:
-    """What stands in the way now, counted; the page links each to its list."""
+def conflicts() -> dict[str, int]:
+    """What stands in the way now, counted; the page links each to its list. Stuck orders count themselves."""
     return {
-        "held": OrderLine.objects.exclude(hold="").count(),
         "unmapped": UnmappedItem.objects.filter(state=UnmappedItem.State.OPEN).count(),
-        "late": stuck.orders("late", now=now).count(),
-        "exceptions": OrderException.objects.filter(resolved_at=None).count(),
         "quarantined": Quarantined.objects.filter(resolved_at=None).count(),
         "inconsistent": Settlement.objects.filter(status=Settlement.Status.INCONSISTENT).count(),
         "discrepancies": Discrepancy.objects.filter(state=Discrepancy.State.OPEN).count(),
