@@ -261,6 +261,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SITE_DROPDOWN": "domventas.core.admin.client_links",
     "SIDEBAR": {"show_search": False, "navigation": "domventas.core.admin.navigation"},
+    "ENVIRONMENT": "domventas.core.admin.zone_label",
     "STYLES": ["domventas.core.admin.stylesheet"],
     "COLORS": {"primary": PRIMARY},
 }

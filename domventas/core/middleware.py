@@ -18,11 +18,13 @@ from django.http import Http404, HttpRequest, HttpResponseRedirect, StreamingHtt
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import get_script_prefix, reverse, set_script_prefix
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core import tenancy
 from domventas.core.api import entrance
 from domventas.core.models import Membership
+from domventas.core.times import zone
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Neither login nor client: machines and files. A webhook finds its client by its Route.
@@ -98,6 +100,7 @@ class ActiveClient:
         actor = request.user.email
         with (
             _prefix(f"/c/{client.slug}/"),
+            timezone.override(zone(client.zone)),  # every time on a page is the client's; `pages/base.html` names it
             tenancy.acting_for(client, brands=membership.brands, actor=actor, request=request.id),
         ):
             response = self.get_response(request)

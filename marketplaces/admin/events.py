@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import escape, format_html_join
+from django.utils.timezone import localtime
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -140,8 +141,8 @@ class InletAdmin(HouseAdmin):
     @admin.display(description=_("turned away"))
     def turned_away(self, inlet: Inlet) -> str:
         """Messages nothing proved, hour by hour."""
-        rows = ((f"{row.hour:%Y-%m-%d %H:00}", row.count, row.why) for row in arrivals.turned_away(inlet))
-        return format_html_join("", "<div>{} UTC: {} ({})</div>", rows) or "–"
+        rows = ((f"{localtime(row.hour):%Y-%m-%d %H:%M}", row.count, row.why) for row in arrivals.turned_away(inlet))
+        return format_html_join("", "<div>{}: {} ({})</div>", rows) or "–"
 
     @admin.action(description=_("Close"), permissions=["change"])
     def close(self, request: HttpRequest, queryset: QuerySet[Inlet]) -> None:

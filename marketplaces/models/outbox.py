@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, EncryptedJSONField
@@ -176,4 +177,4 @@ class OutboxAttempt(ClientModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.started_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.get_kind_display()} {localtime(self.started_at):%Y-%m-%d %H:%M:%S}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, EncryptedBytesField
@@ -57,7 +58,7 @@ class RawDocument(ClientModel):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"{self.flow} {self.fetched_at:%Y-%m-%d %H:%M}"
+        return self.name or f"{self.flow} {localtime(self.fetched_at):%Y-%m-%d %H:%M}"
 
 
 class Quarantined(ClientModel):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -103,7 +104,7 @@ def _calls(one: Budget, *, now: datetime) -> Calls:
         operation=one.operation,
         left=_("%(left)s of %(burst)s") % {"left": int(one.tokens), "burst": one.burst},
         rate=rate_in_words(one.rate),
-        closed=_("closed until %(at)s") % {"at": f"{one.closed_until:%H:%M:%S}"} if closed else "",
+        closed=_("closed until %(at)s") % {"at": f"{localtime(one.closed_until):%H:%M:%S}"} if closed else "",
         wait=_wait(one.wait_p95 or 0.0),
         look="bad" if closed else "warn" if scarce else "",
     )
@@ -129,7 +130,7 @@ def rate_in_words(per_second: float) -> str:
 
 def _breaker(host: Host) -> Breaker:
     if host.gate == "open":
-        until = f"{host.until:%H:%M}" if host.until else "–"
+        until = f"{localtime(host.until):%H:%M}" if host.until else "–"
         state, look = _("open until %(at)s") % {"at": until}, "bad"
     elif host.gate == "half_open":
         state, look = _("probing"), "warn"

@@ -14,6 +14,7 @@ from domventas.core.errors import Refused
 from domventas.core.models import AuditEntry, Client, Membership, User
 from domventas.core.roles import Role, may
 from domventas.core.tenancy import acting_for
+from domventas.core.times import zone
 from marketplaces.models import Account, OutboxCommand, PushFlow
 from marketplaces.services import outbox, push_flows
 from marketplaces.tests.parcels import START, command
@@ -71,7 +72,7 @@ def test_it_goes_live_too_early_only_with_a_reason_which_the_audit_keeps(shop: A
     with acting_for(client_dv):
         began = clock() - timedelta(days=1)
         PushFlow.objects.update(shadow_since=began)
-    possible = localtime(began + push_flows.SHADOW)
+    possible = localtime(began + push_flows.SHADOW, zone(client_dv.zone))
     asked = staff.get(f"{HOME}change/", {"step": "live", "account": "amazon-eu", "verb": "shipments"}).content.decode()
     assert f"live from {possible:%-d %b %Y, %H:%M} on" in asked and "Go live now all the same" in asked
     assert f"live from {possible:%Y-%m-%d %H:%M}" in change(staff, "live", why="the old program was switched off")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import ClientForeignKey, EncryptedJSONField
@@ -72,4 +73,4 @@ class Erasure(ClientModel):
         verbose_name_plural = _("erasures")
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M}"
+        return f"{localtime(self.at):%Y-%m-%d %H:%M}"

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.timezone import localtime
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
@@ -25,19 +26,19 @@ from orders.services.shipments import Parcel, confirm
 
 
 class ParcelForm(forms.Form):
-    """Pieces by line (`pieces_<line>`), carrier and numbers; times in UTC."""
+    """Pieces by line (`pieces_<line>`), carrier and numbers; times in the client's zone."""
 
     carrier = forms.ChoiceField(label=_("Carrier"))
     tracking_number = forms.CharField(label=_("Tracking number"), max_length=100, required=False)
     shipped_at = forms.DateTimeField(
-        label=_("Left us at (UTC)"), input_formats=["%Y-%m-%dT%H:%M"],
+        label=_("Left us at"), input_formats=["%Y-%m-%dT%H:%M"],
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
     )  # fmt: skip
     return_carrier = forms.ChoiceField(label=_("Carrier of the return label"), required=False)
     return_tracking = forms.CharField(label=_("Number of the return label"), max_length=100, required=False)
 
     def __init__(self, order: Order, left: list[shipments.Left], data: Any = None, *, now: datetime) -> None:
-        super().__init__(data, initial={"shipped_at": now.strftime("%Y-%m-%dT%H:%M")})
+        super().__init__(data, initial={"shipped_at": localtime(now).strftime("%Y-%m-%dT%H:%M")})
         known = shipments.carriers(order.account).values()
         self.left = [each for each in left if each.quantity]
         self._offer("carrier", [("", "–"), *((each.carrier, each.name) for each in known)])
@@ -71,7 +72,7 @@ class ParcelForm(forms.Form):
             pieces={each.line.pk: given[f"pieces_{each.line.pk}"] or 0 for each in self.left},
             carrier=given["carrier"],
             tracking_number=given["tracking_number"].strip(),
-            shipped_at=given["shipped_at"].replace(tzinfo=UTC),
+            shipped_at=given["shipped_at"].astimezone(UTC),
             return_carrier=given.get("return_carrier", ""),
             return_tracking=given.get("return_tracking", "").strip(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_from_the_order_to_a_confirmed_parcel(placed: Order, client_dv: Any) -> 
     form = staff.get(page_of(placed)).content.decode()
     assert 'value="3"' in form and "Left to ship" in form
     preview = staff.post(page_of(placed), fields(client_dv, step="preview")).content.decode()
-    assert "What will be told" in preview and "1 / 3" in preview and "20 Nov 2026, 18:00 UTC" in preview
+    assert "What will be told" in preview and "1 / 3" in preview and "20 Nov 2026, 18:00" in preview
     with acting_for(client_dv):
         assert not Shipment.objects.exists(), "looking changes nothing"
     done = staff.post(page_of(placed), fields(client_dv, step="confirm"), follow=True).content.decode()
@@ -53,6 +54,7 @@ def test_from_the_order_to_a_confirmed_parcel(placed: Order, client_dv: Any) -> 
     with acting_for(client_dv):
         made = Shipment.objects.get()
         assert (made.created_by, made.lines.count()) == ("warehouse@example.com", 2)
+        assert made.shipped_at == datetime(2026, 11, 20, 17, 0, tzinfo=UTC), "what people write is the client's time"
         assert OutboxCommand.objects.get().state == "waiting"
     again = staff.post(page_of(placed), fields(client_dv, step="confirm"), follow=True).content.decode()
     assert "This parcel is confirmed already." in again

@@ -51,7 +51,6 @@ def show(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Today"),
         "client": client,
-        "local_now": local,
         "day": day,
         "before": day - timedelta(days=7),
         "do_now": tickets.do_now(owner_id=request.user.pk if mine else None) if _may_see_tickets(request) else None,

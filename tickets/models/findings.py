@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.fields import AmountField, ClientForeignKey, CurrencyField
@@ -34,7 +35,7 @@ class DetectorRun(ClientModel):
         indexes = [models.Index(fields=["client", "type", "-started_at"], name="detectorrun_type_started_idx")]
 
     def __str__(self) -> str:
-        return f"{self.type} {self.started_at:%Y-%m-%d %H:%M}"
+        return f"{self.type} {localtime(self.started_at):%Y-%m-%d %H:%M}"
 
 
 class StartingPosition(ClientModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from domventas.core.models.base import ClientModel
@@ -29,7 +30,7 @@ class Firing(models.Model):
         constraints = [models.UniqueConstraint(fields=["task", "slot"], name="firing_task_slot_uniq")]
 
     def __str__(self) -> str:
-        return f"{self.task} {self.slot:%Y-%m-%d %H:%M:%S}"
+        return f"{self.task} {localtime(self.slot):%Y-%m-%d %H:%M:%S}"
 
 
 class TaskRun(ClientModel):
@@ -89,7 +90,7 @@ class TaskRun(ClientModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.task} {self.slot:%Y-%m-%d %H:%M}"
+        return f"{self.task} {localtime(self.slot):%Y-%m-%d %H:%M}"
 
 
 class Dispatch(ClientModel):

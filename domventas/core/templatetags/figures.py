@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ DASH: Final = "–"
 MINUS: Final = "\u2212"
 THIN: Final = "\u202f"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+_IN_UTC: Final = re.compile(r"\b(\d{2}):(\d{2})(?::(\d{2}))? UTC\b")
 
 
 @register.filter
@@ -77,6 +79,20 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
         return _("now")
     length = _length(abs(seconds))
     return _("%(length)s ago") % {"length": length} if seconds > 0 else _("in %(length)s") % {"length": length}
+
+
+@register.filter
+def local_times(text: str, day: datetime | None = None) -> str:
+    """A kept message with the times it names in UTC put into the reader's zone; `day` says when it was written."""
+
+    def put(found: re.Match[str]) -> str:
+        hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
+        if hour > 23 or minute > 59 or second > 59:
+            return found[0]
+        at = (day or timezone.now()).astimezone(UTC).replace(hour=hour, minute=minute, second=second)
+        return timezone.localtime(at).strftime("%H:%M:%S" if found[3] else "%H:%M")
+
+    return _IN_UTC.sub(put, str(text))
 
 
 @register.filter
