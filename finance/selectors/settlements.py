@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
 
 from django.db.models import Count, QuerySet, Sum
@@ -69,7 +69,7 @@ def _by_day(
     rows: QuerySet[Settlement] | QuerySet[Transaction], moment: str, since: date, until: date
 ) -> dict[date, int]:
     days = (
-        rows.annotate(day=TruncDate(moment))
+        rows.annotate(day=TruncDate(moment, tzinfo=UTC))
         .filter(day__gte=since, day__lt=until)
         .order_by("day")
         .values("day")

@@ -10,7 +10,11 @@ from itertools import pairwise
 from math import ceil
 from statistics import median
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
+from domventas.core.models import Client
+from domventas.core.tenancy import current
+from domventas.core.times import zone
 from finance.models import PaymentTerm, Settlement
 from marketplaces.models import Account, AccountSite
 
@@ -70,19 +74,20 @@ class _Pace(NamedTuple):
 
 
 def absent_statements(*, today: date) -> list[Absent]:
-    """Every statement that is missing on that day, by account, currency and day; four queries.
+    """Every statement that is missing on that day, by account, currency and day; five queries.
 
     The cycle is what the account does: the median distance of its last eight period ends, and a statement is late after
     a quarter of it, two days at least. With fewer than four, the longest of its sites' payment terms tells both.
-    Without those no next statement is expected. Days are those of the statements [UTC].
+    Without those no next statement is expected. Days are those of the client's zone.
     """
     accounts = {account.pk: account for account in Account.objects.all()}
     terms = _terms(today)
+    days = zone(Client.objects.get(pk=current().one).zone)
     found: list[Absent] = []
     for (account_id, currency), heads in _heads().items():
         account = accounts[account_id]
         pace = _measured(heads) or terms.get(account_id) or _Pace(None, _USUAL_GRACE)
-        for hole in _holes(heads, pace):
+        for hole in _holes(heads, pace, days):
             due_on = hole.end + timedelta(days=ceil(pace.grace / timedelta(days=1)))
             if due_on <= today:
                 found.append(
@@ -130,19 +135,23 @@ def _terms(today: date) -> dict[int, _Pace]:
     return found
 
 
-def _holes(heads: Sequence[_Head], pace: _Pace) -> list[_Hole]:
+def _holes(heads: Sequence[_Head], pace: _Pace, days: ZoneInfo) -> list[_Hole]:
     """Days without a statement with lines, the oldest first."""
     holes = []
     covered: datetime | None = None
     before = ""
+
+    def day(moment: datetime) -> date:
+        return moment.astimezone(days).date()
+
     for head in heads:
         start = head.start or covered or head.end  # without a first day it goes on where the last one ended
         if covered is not None and start - covered > _SEAM:
-            holes.append(_Hole("between", covered.date(), start.date(), before))
+            holes.append(_Hole("between", day(covered), day(start), before))
         if head.is_waiting:
-            holes.append(_Hole("without_lines", min(start, head.end).date(), head.end.date(), head.ref))
+            holes.append(_Hole("without_lines", day(min(start, head.end)), day(head.end), head.ref))
         if covered is None or head.end >= covered:
             covered, before = head.end, head.ref
     if covered is not None and pace.cycle:
-        holes.append(_Hole("after", covered.date(), (covered + timedelta(days=pace.cycle)).date(), before))
+        holes.append(_Hole("after", day(covered), day(covered + timedelta(days=pace.cycle)), before))
     return holes

@@ -162,5 +162,5 @@ def test_the_statement_after_the_last_one_is_asked_for_with_what_waits_for_it(ot
     import_file(otto, week(date(2026, 9, 28), ("O-1",)), name="a.csv", now=NOW)
     reconcile(now=NOW)
     (absent,) = absent_settlements(today=NOW.date())
-    assert (absent.what, absent.start, absent.account_code) == ("after", date(2026, 10, 4), "otto-de")
+    assert (absent.what, absent.start, absent.account_code) == ("after", date(2026, 10, 5), "otto-de")
     assert absent.blocked > 0

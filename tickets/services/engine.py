@@ -9,11 +9,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from domventas.core import bulk
-from domventas.core.models import Threshold
+from domventas.core.models import Client, Threshold
 from domventas.core.money import to_cents
 from domventas.core.tenancy import current
+from domventas.core.times import zone
 from marketplaces.models import Account
 from marketplaces.selectors import freshness
 from tickets.detector import Detector, Level, Look, Seen
@@ -92,7 +94,8 @@ def limits_of(detector: Detector) -> dict[str, Decimal]:
 
 def _seen(detector: Detector, *, now: datetime, leave_out: set[int]) -> dict[str, Seen]:
     look = Look(now=now, limits=limits_of(detector))
-    return {x.fingerprint: x for x in detector.find(look) if x.account_id not in leave_out}
+    with timezone.override(zone(Client.objects.get(pk=current().one).zone)):  # for the times that findings name
+        return {x.fingerprint: x for x in detector.find(look) if x.account_id not in leave_out}
 
 
 def _next_row(

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from marketplaces.models import InboundEvent
 from marketplaces.selectors import arrivals
 from tickets.detector import Level, Look, Seen
-from tickets.detectors.technical_issue.seen import of_flow
+from tickets.detectors.technical_issue.seen import moment, of_flow
 
 State = InboundEvent.State
 #: So few turned away say something where nothing else is accepted there.
@@ -22,8 +22,8 @@ def waiting(look: Look) -> Iterator[Seen]:
     """Events nobody works on; down to half of the time they keep a ticket open."""
     patience = timedelta(minutes=float(look.limits["event_minutes"]))
     for one in arrivals.waiting(before=look.now - patience / 2):
-        told = {"count": one.count, "since": f"{one.since:%Y-%m-%d %H:%M}", "note": one.note}
-        cause = _("%(count)d events wait to be worked on, the first since %(since)s UTC. %(note)s") % told
+        told = {"count": one.count, "since": moment(one.since), "note": one.note}
+        cause = _("%(count)d events wait to be worked on, the first since %(since)s. %(note)s") % told
         is_late = one.worn or look.now - one.since > patience
         yield of_flow(
             one.place, "events", _("events wait"), cause.strip(),
@@ -66,10 +66,10 @@ def queues(look: Look) -> Iterator[Seen]:
     """Queues nobody has read for too long, and those that bring more than is taken."""
     patience = timedelta(minutes=float(look.limits["queue_minutes"]))
     for one in arrivals.listening(now=look.now):
-        told = {"queue": one.queue or _("the platform's queue"), "read": f"{one.read_at:%Y-%m-%d %H:%M}",
-                "emptied": f"{one.emptied_at:%Y-%m-%d %H:%M}", "error": one.error}  # fmt: skip
+        told = {"queue": one.queue or _("the platform's queue"), "read": moment(one.read_at),
+                "emptied": moment(one.emptied_at), "error": one.error}  # fmt: skip
         if look.now - one.read_at > patience / 2:
-            cause = _("Queue %(queue)s was not read since %(read)s UTC. %(error)s") % told
+            cause = _("Queue %(queue)s was not read since %(read)s. %(error)s") % told
             yield of_flow(
                 one.place, "queue", _("queue not read"), cause.strip(),
                 _("Enter its keys again under Inlets; where nothing is wrong with them, see if events.receive runs."),
@@ -79,7 +79,7 @@ def queues(look: Look) -> Iterator[Seen]:
         elif look.now - one.emptied_at > patience / 2:
             yield of_flow(
                 one.place, "queue", _("queue not emptied"),
-                _("Queue %(queue)s is read, and was not empty since %(emptied)s UTC.") % told,
+                _("Queue %(queue)s is read, and was not empty since %(emptied)s.") % told,
                 _("See under Task runs how events.receive does; it catches up, or somebody floods the queue."),
                 part=str(one.inlet_id), where="runs", only={"task": f"events.receive.{one.place.channel}"},
                 level=Level.OPEN if look.now - one.emptied_at > patience else Level.HOLD,

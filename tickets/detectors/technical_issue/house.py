@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from domventas.core.audit import seals as audit
 from domventas.core.jobs.requeue import quarantined_runs
 from tickets.detector import Level, Look, Seen
-from tickets.detectors.technical_issue.seen import OTHERS
+from tickets.detectors.technical_issue.seen import OTHERS, moment
 
 
 def jobs(look: Look) -> Iterator[Seen]:
@@ -19,7 +19,7 @@ def jobs(look: Look) -> Iterator[Seen]:
     for run in quarantined_runs().filter(ended_at__lt=before):
         yield Seen(
             check="job", fingerprint=f"job:{run.pk}", ticket_key=f"job:{run.task}",
-            title=_("%(task)s of %(slot)s was stopped") % {"task": run.task, "slot": f"{run.slot:%Y-%m-%d %H:%M}"},
+            title=_("%(task)s of %(slot)s was stopped") % {"task": run.task, "slot": moment(run.slot)},
             ticket_title=_("%(task)s: stopped after three starts") % {"task": run.task},
             cause=run.note or _("Three starts without progress or end."),
             action=_("Mend the cause, then requeue it under Task runs."), account_id=run.account_id or None,
@@ -34,11 +34,11 @@ def seals(look: Look) -> Iterator[Seen]:
     late = audit.overdue(before=look.now - patience / 2)
     if late is None:
         return
-    told = {"count": late.count, "since": f"{late.since:%Y-%m-%d %H:%M}"}
+    told = {"count": late.count, "since": moment(late.since)}
     yield Seen(
         check="seals", fingerprint="seals", ticket_key="house:audit", title=_("Audit not sealed"),
         ticket_title=_("The audit is not sealed"),
-        cause=_("%(count)d changes are in no seal, the first of %(since)s UTC; they are sealed every minute.") % told,
+        cause=_("%(count)d changes are in no seal, the first of %(since)s; they are sealed every minute.") % told,
         action=_("See under Task runs whether platform.audit.seal runs; a transaction left open holds it up, too."),
         level=Level.OPEN if look.now - late.since > patience else Level.HOLD, severity="S2", happened_at=late.since,
         refs={"where": "runs", "where_only": {"task": "platform.audit.seal"}}, facts={"count": late.count},

@@ -12,7 +12,7 @@ from marketplaces.models import OutboxCommand, PushFlow
 from marketplaces.selectors import backlog
 from orders.selectors import confirmations
 from tickets.detector import Level, Look, Seen
-from tickets.detectors.technical_issue.seen import of_flow
+from tickets.detectors.technical_issue.seen import moment, of_flow
 
 #: A command without an answer may have arrived; nothing is sent twice meanwhile.
 _DOUBT: Final = "S2"
@@ -43,8 +43,8 @@ def unknown(look: Look) -> Iterator[Seen]:
     """Commands that may have arrived or not, and nobody could find out for long."""
     before = look.now - timedelta(minutes=float(look.limits["unknown_minutes"]))
     for one in backlog.unsettled(before=before):
-        told = {"count": one.count, "since": f"{one.oldest:%Y-%m-%d %H:%M}", "words": one.message}
-        cause = _("Of %(count)d nobody knows whether they arrived, since %(since)s UTC. %(words)s") % told
+        told = {"count": one.count, "since": moment(one.oldest), "words": one.message}
+        cause = _("Of %(count)d nobody knows whether they arrived, since %(since)s. %(words)s") % told
         yield of_flow(
             one.place, "unknown", _("outcome unknown"), cause,
             _("They are looked up by themselves; look at the marketplace's own site, then look up again or give up."),

@@ -5,14 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from domventas.core.templatetags.figures import local_times
 from marketplaces.selectors.trouble import Place
 from tickets.detector import Level, Seen
 
 #: Blind to orders, we miss ship-by dates and pay for it; blind to money, we lose claims; the rest can wait a little.
 AT_LEAST: Final = {"orders": "S1", "shipments": "S1", "settlements": "S2", "transactions": "S2", "payouts": "S2"}
 OTHERS: Final = "S3"
+
+
+def moment(at: datetime) -> str:
+    """A moment in the client's zone with its name: what a finding says is also read where no page names the zone."""
+    return localtime(at).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def of_flow(
@@ -30,7 +37,7 @@ def of_flow(
     return Seen(
         check=check, fingerprint=f"{check}:{flow}:{part}"[:200], ticket_key=f"flow:{flow}",
         title=f"{at}: {what}", ticket_title=ticket_title or _("%(where)s does not run as it should") % {"where": at},
-        cause=cause[:300], action=action, account_id=place.account_id, channel=place.channel, level=level,
+        cause=local_times(cause)[:300], action=action, account_id=place.account_id, channel=place.channel, level=level,
         severity=severity or AT_LEAST.get(place.flow, OTHERS), deadline_at=deadline_at,
         refs={"flow": place.flow, "where": where, "where_row": row, "where_only": only or {}}, facts=facts or {},
     )  # fmt: skip

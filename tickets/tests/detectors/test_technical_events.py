@@ -54,7 +54,7 @@ def test_events_nobody_works_on_open_after_half_an_hour_and_close_when_they_are_
     house.clock.forward(minutes=15)
     assert levels(house.clock()) == [("events", Level.HOLD)]
     (ticket,) = house.look(technical_issue, minutes=1)
-    assert ticket.cause == "2 events wait to be worked on, the first since 2026-11-01 12:00 UTC."
+    assert ticket.cause == "2 events wait to be worked on, the first since 2026-11-01 13:00 CET."
     assert (ticket.severity, ticket.impact_day) == ("S3", None)
     shows(house, "T-1", "T-2")
     assert event_drain.drain(house.account, now=house.clock()).done == 2
