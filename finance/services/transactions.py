@@ -124,11 +124,19 @@ def _transaction(account: Account, record: TransactionRecord, raw_id: int | None
 
 
 def load_payouts(account: Account, records: Sequence[PayoutRecord]) -> tuple[Upserted, dict[date, int]]:
-    """Store transfers by their own id. Returns what was written and how many were new by the day they were paid."""
-    latest = {record.external_id: record for record in records}
-    stored = set(
-        Payout.objects.filter(account=account, external_id__in=list(latest)).values_list("external_id", flat=True)
-    )
+    """Store transfers by their own id. Returns what was written and how many were new by the day they were paid.
+
+    What was paid is pending no more, whatever an older page says; it may still fail, when the bank sends it back.
+    """
+    refs = {record.external_id for record in records}
+    stored = dict(Payout.objects.filter(account=account, external_id__in=refs).values_list("external_id", "state"))
+    paid = {ref for ref, state in stored.items() if state == Payout.State.PAID}
+    latest: dict[str, PayoutRecord] = {}
+    for record in records:
+        if record.state != Payout.State.PENDING or record.external_id not in paid:
+            latest[record.external_id] = record
+        if record.state == Payout.State.PAID:
+            paid.add(record.external_id)
     by_day = Counter(record.paid_on for ref, record in latest.items() if ref not in stored and record.paid_on)
     rows = (
         (

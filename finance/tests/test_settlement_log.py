@@ -159,6 +159,12 @@ def test_a_payout_moves_from_pending_to_paid(bunnings: Account) -> None:
     assert payouts.load(bunnings, [paid], run=RUN).written == 1
     assert Payout.objects.get().reference == "BANK-1"
     assert payouts.load(bunnings, [paid], run=RUN).written == 0
+    assert payouts.load(bunnings, [pending], run=RUN).written == 0, "read again, an old page says nothing new"
+    assert payouts.load(bunnings, [paid, pending], run=RUN).written == 0
+    sent_back = replace(paid, state="failed", paid_on=None, failure="account closed")
+    assert payouts.load(bunnings, [sent_back], run=RUN).written == 1
+    assert payouts.load(bunnings, [pending, paid], run=RUN).written == 1
+    assert Payout.objects.get().state == "paid"
 
 
 def test_the_header_of_a_shop_with_listed_payouts_announces_none(bunnings: Account) -> None:
