@@ -99,9 +99,10 @@ def absent(look: Look) -> Iterator[Seen]:
             "cycle": one.cycle,
             "due": one.due_on.isoformat(),
         }
+        part = one.currency if one.what == "after" else f"{one.currency}:{one.what}:{one.start}"
         yield of_flow(place, "absent", _("statement missing"), _absence(one.what) % told,
                       _("Look for it in the seller portal; import its file, or ask the marketplace."),
-                      part=f"{one.currency}:{one.what}:{one.start}", severity="S2", facts=told,
+                      part=part, severity="S2", facts=told,
                       where="settlements")  # fmt: skip
 
 
