@@ -1,7 +1,8 @@
-"""Money on other pages: expected beside paid on the order's page, and what the trust line says about statements."""
+"""Money on other pages: expected beside paid on the order's, missing statements in trust line and monitor."""
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from finance.models import Receivable
 from finance.pages.words import REASONS
 from finance.selectors.coverage import cost_coverage
 from finance.selectors.reconciliation import lines_beside
-from finance.selectors.statements import absent_statements
+from finance.selectors.statements import Absent, absent_statements
 from finance.selectors.waterfall import Waterfall, waterfalls
 from orders.models import Order
 
@@ -71,11 +72,7 @@ def facts(request: HttpRequest, subject: object) -> dict[str, Any]:
     """Statements that should be here and are not, and for how much of what is sold the cost is known."""
     now = clock()
     today = day_in(Client.objects.get(pk=current().one).zone, now)
-    url = reverse("finance:are_we_paid")
-    told: list[Fact] = []
-    if count := len(absent_statements(today=today)):
-        words = ngettext("%(count)d settlement due and not seen", "%(count)d settlements due and not seen", count)
-        told.append(Fact("warn", words % {"count": count}, f"{url}#gaps"))
+    told = _missing(absent_statements(today=today), named=False)
     covered = cost_coverage(today=today)
     if covered is not None:
         level = "good" if covered >= ENOUGH else "warn"
@@ -84,7 +81,38 @@ def facts(request: HttpRequest, subject: object) -> dict[str, Any]:
     return {"facts": told}
 
 
+def _missing(absent: list[Absent], *, named: bool) -> list[Fact]:
+    """How many statements are missing, and whose if `named`."""
+    if not absent:
+        return []
+    words = ngettext("%(count)d settlement due and not seen", "%(count)d settlements due and not seen", len(absent))
+    whose = Counter(row.account for row in absent)
+    names = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in sorted(whose.items()))
+    return [
+        Fact(
+            "warn",
+            words % {"count": len(absent)},
+            f"{reverse('finance:are_we_paid')}#gaps",
+            rest=names if named else "",
+        )
+    ]
+
+
+def statements(request: HttpRequest, subject: object) -> dict[str, Any]:
+    """For the integration monitor: what is read on time and yet not here."""
+    absent = absent_statements(today=day_in(Client.objects.get(pk=current().one).zone, clock()))
+    counts = Counter(row.account_id for row in absent)
+    words = {n: ngettext("%(count)d statement missing", "%(count)d statements missing", n) for n in counts.values()}
+    return {
+        "facts": _missing(absent, named=True),
+        "whole": _("every statement that is due is here"),
+        "missing": {(account, "settlements"): words[n] % {"count": n} for account, n in counts.items()},
+    }
+
+
 money = Panel(page="orders.order", name="finance", title=_("Money of this order"), template="finance/_order.html",
               rows=order_money, order=20, perm="finance.view_receivable")  # fmt: skip
+monitor = Panel(page="monitor", name="finance", title=_("Statements"), template="", rows=statements, order=20,
+                perm="finance.view_settlement")  # fmt: skip
 trust = Panel(page="trust", name="finance", title=_("Money"), template="", rows=facts, order=20,
               perm="finance.view_settlement")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,9 +20,10 @@ from domventas.core.sheets import as_csv
 from marketplaces.models import Account, Stream
 from marketplaces.pages import border as lower
 from marketplaces.pages.subscriptions import SUBSCRIBE
+from marketplaces.pages.whole import is_wrong, whole
 from marketplaces.pages.words import FLOWS, HEALTHS, LOOKS
 from marketplaces.selectors import monitor
-from marketplaces.selectors.border import border
+from marketplaces.selectors.border import Border, border
 from marketplaces.selectors.monitor import Health, Row
 from marketplaces.selectors.outbox import is_stopped
 from marketplaces.selectors.stream import detail, stream
@@ -42,7 +43,12 @@ class Filters(GetForm):
     state = forms.ChoiceField(
         label=_("state"),
         required=False,
-        choices=[("", _("all")), ("wrong", _("not fresh")), *((h.value, label) for h, label in HEALTHS.items())],
+        choices=[
+            ("", _("all")),
+            ("needs", _("needs somebody")),
+            ("wrong", _("not fresh")),
+            *((h.value, label) for h, label in HEALTHS.items()),
+        ],
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,13 +57,15 @@ class Filters(GetForm):
         found = [(account.code, account.name) for account in self.accounts.values()]
         self.fields["account"].choices = [("", _("all")), *found]  # type: ignore[attr-defined]  # a ChoiceField
 
-    def wants(self, row: Row) -> bool:
+    def wants(self, row: Row, missing: Mapping[tuple[int, str], str]) -> bool:
         """Whether the row is among what was asked for."""
         values = self.values
+        state = values["state"]
+        of_state = {"wrong": is_wrong(row), "needs": needs_somebody(row, missing)}
         return (
             values["account"] in (None, "", self.accounts[str(row.account_id)].code)
             and values["flow"] in (None, "", row.flow)
-            and (values["state"] in (None, "", row.health.value) or (values["state"] == "wrong" and _is_wrong(row)))
+            and (state in (None, "", row.health.value) or of_state.get(state, False))
         )
 
 
@@ -90,21 +98,25 @@ def show(request: HttpRequest) -> HttpResponse:
     now = clock()
     filters = Filters(request.GET)
     every = monitor.rows(now=now)
-    rows = [row for row in every if filters.wants(row)]
+    found = border()
+    everything = whole(request, every, found, now=now)
+    rows = [row for row in every if filters.wants(row, everything.missing)]
     if request.GET.get("format") == "csv":
         return _csv(rows)
     flows = [flow for flow in FLOWS if any(row.flow == flow for row in rows)]
     chosen = request.GET.get("stream", "")
-    cells = {(row.account_id, row.flow): _cell(request, row, chosen) for row in rows}
+    cells = {(row.account_id, row.flow): _cell(request, row, chosen, everything.missing) for row in rows}
     context = {
         "title": _("Integration monitor"),
         "now": now,
         "has_streams": bool(every),
         "counts": _counts(every),
+        "whole": everything,
+        "is_narrowed": len(rows) < len(every),
         "heads": [(FLOWS[flow], sorted({row.target for row in rows if row.flow == flow})) for flow in flows],
         "lines": _lines(filters, cells, flows),
         "troubles": sorted(
-            (cell for cell in cells.values() if _needs_somebody(cell.row)),
+            (cell for cell in cells.values() if needs_somebody(cell.row, everything.missing)),
             key=lambda cell: (list(Health).index(cell.row.health), cell.row.account, cell.row.flow),
         ),
         "detail": _detail(chosen, now=now) if chosen else None,
@@ -116,11 +128,10 @@ def show(request: HttpRequest) -> HttpResponse:
         "live_url": request.get_full_path(),
         "is_live": is_fragment(request),
     }
-    return page(request, "marketplaces/monitor.html", context | _border(now), partial="live")
+    return page(request, "marketplaces/monitor.html", context | _border(found, now), partial="live")
 
 
-def _border(now: datetime) -> dict[str, Any]:
-    found = border()
+def _border(found: Border, now: datetime) -> dict[str, Any]:
     return {
         "border": found,
         "account_lines": lower.lines(found, is_stopped=is_stopped(), now=now),
@@ -135,21 +146,21 @@ def _detail(chosen: str, *, now: datetime) -> Any:
         raise Http404 from None
 
 
-def _cell(request: HttpRequest, row: Row, chosen: str) -> Cell:
+def _cell(request: HttpRequest, row: Row, chosen: str, missing: Mapping[tuple[int, str], str]) -> Cell:
     look, glyph = LOOKS[row.health]
     return Cell(
         row=row,
         look=look,
         glyph=glyph,
         health=HEALTHS[row.health],
-        notes=" · ".join(_notes(row)),
+        notes=" · ".join(_notes(row, missing.get((row.account_id, row.flow), ""))),
         url=with_query(request, stream=row.stream_id) + "#stream",
         is_open=str(row.stream_id) == chosen,
         label=FLOWS[row.flow],
     )
 
 
-def _notes(row: Row) -> Iterable[str]:
+def _notes(row: Row, missing: str) -> Iterable[str]:
     """What is not as it should be, each with its count."""
     told = (
         (row.gaps, ngettext("%(count)d gap", "%(count)d gaps", row.gaps)),
@@ -157,7 +168,7 @@ def _notes(row: Row) -> Iterable[str]:
         (row.reports, ngettext("%(count)d report waits", "%(count)d reports wait", row.reports)),
         (row.drift, ngettext("%(count)d new field", "%(count)d new fields", row.drift)),
     )
-    return [words % {"count": count} for count, words in told if count]
+    return [*filter(None, [missing]), *(words % {"count": count} for count, words in told if count)]
 
 
 def _lines(filters: Filters, cells: dict[tuple[int, str], Cell], flows: list[str]) -> list[Line]:
@@ -174,12 +185,9 @@ def _counts(rows: list[Row]) -> list[tuple[int, Any]]:
     return [pair for pair in reversed(found) if pair[0]]
 
 
-def _is_wrong(row: Row) -> bool:
-    return row.health not in (Health.FRESH, Health.PAUSED)
-
-
-def _needs_somebody(row: Row) -> bool:
-    return _is_wrong(row) or bool(row.gaps or row.quarantined)
+def needs_somebody(row: Row, missing: Mapping[tuple[int, str], str]) -> bool:
+    """Whether not everything of this flow is here; `missing` is what other apps miss of it."""
+    return is_wrong(row) or bool(row.gaps or row.quarantined) or (row.account_id, row.flow) in missing
 
 
 def _csv(rows: list[Row]) -> HttpResponse:

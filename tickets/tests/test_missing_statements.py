@@ -16,7 +16,7 @@ from domventas.core.times import day_in
 from finance.models import Settlement
 from finance.selectors.are_we_paid import absent_settlements
 from finance.selectors.statements import absent_statements
-from marketplaces.models import Account
+from marketplaces.models import Account, Stream
 from tickets.detectors.technical_issue import technical_issue
 from tickets.models import Finding, Ticket
 from tickets.services import engine
@@ -58,6 +58,8 @@ def silent(acting: Client) -> datetime:
     weekly(amazon, 7, 6, 5, 4, 3, now=now, currency="SEK")
     weekly(otto, 7, 6, 5, 3, 2, 1, 0, now=now, waiting=(2,))
     weekly(fresh, 4, 3, 2, 1, 0, now=now)
+    Stream.objects.create(account=amazon, flow="settlements", complete_until=now)
+    Stream.objects.create(account=amazon, flow="orders", complete_until=now)
     return now
 
 
@@ -72,6 +74,11 @@ def test_every_place_tells_the_same_number_of_missing_statements(silent: datetim
     assert Finding.objects.filter(check_code="absent", state="open").count() == 4
     for path in ("/", "/money/paid/", "/system/monitor/"):
         assert "4 settlements due and not seen" in text(staff, path), path
+    assert "amazon-eu (2), otto-de (2)" in text(staff, "/system/monitor/")
+    assert "Nothing: every flow" not in text(staff, "/system/monitor/")
+    needs = text(staff, "/system/monitor/?state=needs")
+    assert "amazon-eu Settlements: fresh" in needs and "2 statements missing" in needs
+    assert "amazon-eu Orders: fresh" not in needs
     rows = staff.get(f"{HOME}/money/paid/?format=csv&table=gaps").content.decode()
     assert rows.count("settlement absent") == 4
 
