@@ -21,6 +21,7 @@ from domventas.core.tenancy import current_or_none
 from marketplaces.models import Stream
 from orders.selectors.stuck import Reason, Stuck, Tally, Urgency
 from reports.selectors import today
+from reports.selectors.writing_back import writing_back
 from tickets.selectors import tickets
 
 
@@ -56,6 +57,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "do_now": tickets.do_now(owner_id=request.user.pk if mine else None) if _may_see_tickets(request) else None,
         "accounts": rows if may_see_money or request.user.has_perm("orders.view_order") else [],
         "overnight": today.overnight(since=now - timedelta(hours=24)),
+        "told": writing_back(since=now - timedelta(hours=24)) if _may_see_pushes(request) else None,
         "conflicts": _conflicts(),
         "now": now,
         "filters": filters.strip(request),
@@ -65,6 +67,10 @@ def show(request: HttpRequest) -> HttpResponse:
 
 def _may_see_tickets(request: HttpRequest) -> bool:
     return request.user.has_perm("tickets.view_ticket")
+
+
+def _may_see_pushes(request: HttpRequest) -> bool:
+    return request.user.has_perm("marketplaces.view_pushflow")
 
 
 def _complete() -> dict[int, datetime | None]:
