@@ -35,6 +35,7 @@ from finance.services import reconcile_sql as sql
 from finance.services.expected import expect
 from finance.services.settlement_lines import resolve_awaiting
 from finance.services.settlement_log import materialize_waiting
+from finance.services.settlements import arrive
 from finance.services.statistics import AS_EVER, LOOK_UP, count_if_never_counted
 from finance.services.steps import FEW, rows_written, run
 from orders.models import Order, OrderCharge, OrderLine
@@ -79,6 +80,7 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
         since: order lines changed at or after this moment; default where the last run ended.
         now: decides what is due and overdue.
     """
+    arrive(now=now)
     materialize_waiting(now=now)
     before = ReconcileMark.objects.only("lines_until").first()
     resolved = resolve_awaiting(since=None if full or before is None else _since(before))

@@ -200,6 +200,16 @@ def _announce(account: Account, record: SettlementRecord, *, now: datetime) -> N
         payout.save(update_fields=changed)
 
 
+def arrive(*, now: datetime) -> int:
+    """Transfers only their statements announce count as made from the day they name. Returns how many do since.
+
+    Such a statement, read a day later, would have said so by itself: what is owed must not hang on when it was read.
+    """
+    listing = [name for name, connector in connectors.items() if connector.payouts is not None]
+    waiting = Payout.objects.filter(state=Payout.State.PENDING, paid_on__lte=now.astimezone(UTC).date())
+    return waiting.exclude(account__channel__in=listing).update(state=Payout.State.PAID)
+
+
 def _unchanged(settlement: Settlement, staged: stages.Staged | None = None) -> Ingested:
     return _result(settlement, staged, changed=False, written=stages.Written(0, 0))
 
