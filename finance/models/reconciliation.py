@@ -67,7 +67,7 @@ class Verdict(models.TextChoices):
     RECONCILED = "reconciled", _("reconciled")
     TOLERATED = "tolerated", _("tolerated")
     DISCREPANCY = "discrepancy", _("discrepancy")
-    AWAITING = "awaiting", _("awaiting payment")
+    AWAITING = "awaiting", _("not booked yet")
     NO_EXPECTATION = "no_rule", _("no rule to expect it")
 
 
