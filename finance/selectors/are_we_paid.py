@@ -16,7 +16,14 @@ from domventas.core.tenancy import current
 from domventas.core.times import Period
 from finance.models import Receivable
 from finance.selectors.discrepancies import Group, groups, rule_gaps
-from finance.selectors.receivables import Late, RollForward, Week, expected_weeks, overdue, roll_forward
+from finance.selectors.receivables import (
+    Late,
+    RollForward,
+    Week,
+    expected_weeks,
+    overdue_or_in_question,
+    roll_forward,
+)
 from finance.selectors.reconciliation import Totals, totals
 from finance.selectors.statements import absent_statements
 from marketplaces.models import Account
@@ -107,7 +114,7 @@ def are_we_paid(period: Period, *, now: datetime) -> AreWePaid:
         period=period,
         balances=roll_forward(period, today=today),
         weeks=expected_weeks(today=today),
-        late=overdue(today=today),
+        late=overdue_or_in_question(today=today),
         findings=groups(),
         absent=absent_settlements(today=today),
         gaps=[

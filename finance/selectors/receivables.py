@@ -18,8 +18,15 @@ from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
 _SITE: Final = "line__order__site__code"
+#: Instead of the number of a week.
+_OVERDUE: Final = -2
+_QUESTION: Final = -1
+#: Not late, and nothing paid yet: it comes by itself.
+COMING: Final = ("not_due", "deferred", "due")
+#: Paid otherwise than expected, or claimed: it comes only if somebody asks for it.
+IN_QUESTION: Final = ("part_paid", "disputed")
 #: States in which money is still to come.
-UNFINISHED: Final = ("not_due", "deferred", "due", "overdue", "part_paid", "disputed", "no_evidence")
+UNFINISHED: Final = (*COMING, "overdue", *IN_QUESTION, "no_evidence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +121,11 @@ SELECT account_id, currency,
        coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'payouts'), 0),
        coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'unexplained'), 0),
        coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'awaiting'), 0),
-       coalesce(sum(amount), 0)
-FROM moved
-WHERE day < %(end)s
+       coalesce(sum(amount), 0), coalesce(sum(later), 0)
+FROM (SELECT account_id, currency, what, day, CASE WHEN day < %(end)s THEN amount END AS amount,
+             CASE WHEN day >= %(end)s THEN amount END AS later FROM moved) AS dated
 GROUP BY account_id, currency
+HAVING count(amount) > 0 OR %(is_now)s
 ORDER BY account_id, currency
 """
 
@@ -134,7 +142,7 @@ WITH parts AS (
     WHERE client_id = %(client)s AND reverses IS NULL AND reversed_in IS NULL AND money_class <> 'cash'
     UNION ALL
     SELECT account_id, currency, -amount FROM finance_payout
-    WHERE client_id = %(client)s AND state = 'paid' AND paid_on < %(end)s
+    WHERE client_id = %(client)s AND state = 'paid' AND paid_on IS NOT NULL
 )
 SELECT account_id, currency, coalesce(sum(amount), 0) FROM parts GROUP BY account_id, currency
 """
@@ -146,15 +154,24 @@ GROUP BY account_id, currency
 """
 
 
+def held() -> dict[tuple[int, str], Decimal]:
+    """What marketplaces hold in reserve now, by account and currency; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, {"client": current().one})
+        return {(account, currency): amount for account, currency, amount in cursor.fetchall()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollForward:
     """opening + sales + refunds + fees + withheld + payouts + unexplained + awaiting = closing [currency].
 
     Sales come from shipped order lines, not from statements. `unexplained` is paid − expected of what was booked;
     `awaiting` is booked for orders we do not know yet. Grey parts of the closing balance: `reserve`, `deferred`,
-    `overdue`. `proved` is the closing balance by the statements, now; None for a period in the past.
+    `overdue`. `proved` is the closing balance by the statements, now; None for a period in the past. `later` is dated
+    after the period: with a period that ends today, where it is tomorrow already.
     """
 
+    account_id: int
     account: str
     account_code: str
     currency: str
@@ -167,6 +184,7 @@ class RollForward:
     unexplained: Decimal
     awaiting: Decimal
     closing: Decimal
+    later: Decimal = NOTHING
     reserve: Decimal = NOTHING
     deferred: Decimal = NOTHING
     overdue: Decimal = NOTHING
@@ -176,31 +194,33 @@ class RollForward:
 
 def roll_forward(period: Period, *, today: date) -> list[RollForward]:
     """The balance of each account and currency over a period; five queries."""
-    params: dict[str, Any] = {"client": current().one, "start": period.start, "end": period.end, **KIND_PARAMS}
+    is_now = period.end > today
+    params: dict[str, Any] = {
+        "client": current().one, "start": period.start, "end": period.end, "is_now": is_now, **KIND_PARAMS,
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(MOVEMENTS, params)
         moved = cursor.fetchall()
         cursor.execute(PROVED, params)
         proved = {(account, currency): amount for account, currency, amount in cursor.fetchall()}
-        cursor.execute(HELD, params)
-        held = {(account, currency): amount for account, currency, amount in cursor.fetchall()}
+    reserves = held()
     accounts = {account.pk: account for account in Account.objects.all()}
     open_sums: dict[tuple[str, str], dict[str, Decimal]] = {}
     for row in sums_by_state():
         open_sums.setdefault((row.account, row.currency), {})[row.state] = row.open or NOTHING
-    is_now = period.end > today
     found = []
     for account_id, currency, *amounts in moved:
         account = accounts[account_id]
         states = open_sums.get((account.code, currency), {}) if is_now else {}
-        names = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting", "closing")
+        names = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting", "closing",
+                 "later")  # fmt: skip
         parts: dict[str, Any] = dict(zip(names, amounts, strict=True))
         found.append(
             RollForward(
-                account=account.name, account_code=account.code, currency=currency, **parts,
-                reserve=held.get((account_id, currency), NOTHING) if is_now else NOTHING,
+                account_id=account_id, account=account.name, account_code=account.code, currency=currency, **parts,
+                reserve=reserves.get((account_id, currency), NOTHING) if is_now else NOTHING,
                 deferred=states.get("deferred", NOTHING), overdue=states.get("overdue", NOTHING), states=states,
-                proved=proved.get((account_id, currency), NOTHING) if is_now else None,
+                proved=proved.get((account_id, currency), NOTHING) - parts["later"] if is_now else None,
             )
         )  # fmt: skip
     return found
@@ -208,9 +228,11 @@ def roll_forward(period: Period, *, today: date) -> list[RollForward]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
-    """What is expected in one week of one currency; `start` None = overdue, `is_later` = beyond the four weeks.
+    """What is expected in one week of one currency; `is_later` = beyond the four weeks. The first holds what is in its
+    days of grace, too.
 
-    `site` is told where one account is asked for.
+    Without a week (`start` None) is what comes by itself no more: overdue, or, with `is_in_question`, part-paid and
+    disputed. `site` is told where one account is asked for.
     """
 
     currency: str
@@ -218,11 +240,12 @@ class Week:
     amount: Decimal
     lines: int
     is_later: bool = False
+    is_in_question: bool = False
     site: str = ""
 
 
 def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -> list[Week]:
-    """Open receivables by the week they are due, per currency: overdue first, what comes later last.
+    """Open receivables by the week they are due, per currency: overdue first, then in question, what is later last.
 
     All accounts together, or one by its sites. What has no evidence yet is left out: nobody could say when it came.
     """
@@ -238,15 +261,15 @@ def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -
     for row in rows:
         due: date = row["due_on"] or last
         week = min(max((due - today).days, 0) // 7, weeks)
-        if row["state"] == "overdue":
-            week = -1
+        if row["state"] not in COMING:
+            week = _QUESTION if row["state"] in IN_QUESTION else _OVERDUE
         key = (row["currency"], row.get(_SITE, ""), week)
         amount, lines = sums.get(key, (NOTHING, 0))
         sums[key] = (amount + (row["rest"] or NOTHING), lines + row["lines"])
     return [
         Week(
             currency=currency, start=None if week < 0 else today + timedelta(weeks=week), amount=amount, lines=lines,
-            is_later=week == weeks, site=site,
+            is_later=week == weeks, is_in_question=week == _QUESTION, site=site,
         )
         for (currency, site, week), (amount, lines) in sorted(sums.items())
     ]  # fmt: skip
@@ -287,10 +310,12 @@ def without_evidence() -> list[Unproved]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late:
-    """Overdue money by reason and age: `ages` holds the open sum for 1–7, 8–30, 31–60 and more days."""
+    """Money that is overdue or in question, by reason and age: open for up to 7, 8–30, 31–60 and more days."""
 
+    is_in_question: bool
     reason: str
     account: str
+    account_code: str
     currency: str
     lines: int
     ages: tuple[Decimal, Decimal, Decimal, Decimal]
@@ -301,20 +326,30 @@ class Late:
         return sum(self.ages, NOTHING)
 
 
-def overdue(*, today: date) -> list[Late]:
-    """Overdue and part-paid receivables by account, reason and age since they were due."""
-    names = dict(Account.objects.values_list("pk", "name"))
-    found: dict[tuple[str, int, str], tuple[int, list[Decimal]]] = {}
-    rows = Receivable.objects.filter(state__in=["overdue", "part_paid"], open__gt=0).values_list(
-        "reason", "account_id", "currency", "due_on", "open"
+def overdue_or_in_question(*, today: date) -> list[Late]:
+    """What comes by itself no more, by account, reason and age since it was due; overdue first; two queries.
+
+    Adds up to what `expected_weeks` has without a week. Disputed lines have the reason `claimed`.
+    """
+    accounts = {account.pk: account for account in Account.objects.all()}
+    found: dict[tuple[bool, str, int, str], tuple[int, list[Decimal]]] = {}
+    rows = (
+        Receivable.objects.filter(state__in=["overdue", *IN_QUESTION])
+        .order_by()
+        .values_list("state", "reason", "account_id", "currency", "due_on")
+        .annotate(rest=Sum("open"), lines=Count("pk"))
     )
-    for reason, account, currency, due_on, rest in rows.iterator():
+    for state, reason, account, currency, due_on, rest, count in rows:
         days = (today - due_on).days if due_on else 0
         age = 0 if days <= 7 else 1 if days <= 30 else 2 if days <= 60 else 3
-        lines, ages = found.setdefault((reason, account, currency), (0, [NOTHING] * 4))
-        ages[age] += rest or NOTHING  # never empty: only what is open is asked for
-        found[reason, account, currency] = (lines + 1, ages)
+        key = (state in IN_QUESTION, "claimed" if state == Receivable.State.DISPUTED else reason, account, currency)
+        lines, ages = found.setdefault(key, (0, [NOTHING] * 4))
+        ages[age] += rest or NOTHING
+        found[key] = (lines + count, ages)
     return [
-        Late(reason=reason, account=names[account], currency=currency, lines=lines, ages=(a[0], a[1], a[2], a[3]))
-        for (reason, account, currency), (lines, a) in sorted(found.items())
-    ]
+        Late(
+            is_in_question=is_in_question, reason=reason, account=accounts[account].name,
+            account_code=accounts[account].code, currency=currency, lines=lines, ages=(a[0], a[1], a[2], a[3]),
+        )
+        for (is_in_question, reason, account, currency), (lines, a) in sorted(found.items())
+    ]  # fmt: skip

@@ -6,20 +6,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from math import ceil
-from statistics import median
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from domventas.core.models import Client
 from domventas.core.tenancy import current
 from domventas.core.times import zone
-from finance.models import PaymentTerm, Settlement
-from marketplaces.models import Account, AccountSite
+from finance.models import Settlement
+from finance.selectors.cycles import terms_by_account, usual_cycle
+from marketplaces.models import Account
 
-#: Statements of an account that tell its cycle, and the fewest that do.
-_SEEN, _FEWEST = 8, 4
+_DAY: Final = timedelta(days=1)
 _LEAST_GRACE: Final = timedelta(days=2)
 #: Statements of one account that lie further apart than this have something missing between them.
 _SEAM: Final = timedelta(days=1)
@@ -117,22 +115,14 @@ def _heads() -> dict[tuple[int, str], list[_Head]]:
 
 def _measured(heads: Sequence[_Head]) -> _Pace | None:
     """By the statements that came with their lines; None while they are too few to tell."""
-    last = sorted((head.end for head in heads if not head.is_waiting), reverse=True)[:_SEEN]
-    if len(last) < _FEWEST:
-        return None
-    cycle = median((later - sooner).total_seconds() / 86400 for later, sooner in pairwise(last))
-    return _Pace(cycle, max(timedelta(days=cycle / 4), _LEAST_GRACE)) if cycle >= 1 else None
+    cycle = usual_cycle(sorted((head.end for head in heads if not head.is_waiting), reverse=True))
+    return _Pace(cycle / _DAY, max(cycle / 4, _LEAST_GRACE)) if cycle else None
 
 
 def _terms(today: date) -> dict[int, _Pace]:
     """What payment terms say about each account: the longest of its sites."""
-    terms = {term.site: term for term in PaymentTerm.objects.filter(valid__contains=today)}
-    found: dict[int, _Pace] = {}
-    for account_id, site in AccountSite.objects.values_list("account", "site__code"):
-        if (term := terms.get(site)) is not None:
-            told = _Pace(term.cycle_days, timedelta(days=term.grace_days))
-            found[account_id] = max(found.get(account_id, told), told)
-    return found
+    told = terms_by_account(today=today)
+    return {account: _Pace(cycle, timedelta(days=grace)) for account, (cycle, grace) in told.items()}
 
 
 def _holes(heads: Sequence[_Head], pace: _Pace, days: ZoneInfo) -> list[_Hole]:

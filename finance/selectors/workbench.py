@@ -14,16 +14,18 @@ from django.db.models.functions import Abs
 from domventas.core.times import month_of
 from finance.models import Discrepancy, LineReconciliation, Receivable, Settlement, SettlementLine
 from finance.models.settlements import LineState
-from finance.selectors.receivables import UNFINISHED
+from finance.selectors.receivables import COMING as NOT_LATE
+from finance.selectors.receivables import IN_QUESTION, UNFINISHED
+from finance.selectors.transfers import settlements_by_transfer
 
 NOTHING: Final = Decimal(0)
 PROVEN: Final = (LineState.RECONCILED, LineState.TOLERATED)
 #: Groups of states a person asks for at once.
-OPEN, COMING, LATE, ALL = "open", "coming", "late", "all"
+OPEN, COMING, QUESTION, ALL = "open", "coming", "question", "all"
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     OPEN: UNFINISHED,
-    COMING: tuple(state for state in UNFINISHED if state not in ("overdue", "no_evidence")),
-    LATE: ("overdue", "part_paid"),
+    COMING: NOT_LATE,
+    QUESTION: IN_QUESTION,
     ALL: tuple(Receivable.State.values),
 }
 
@@ -49,11 +51,15 @@ class Seen:
         return f"{self.count} {' '.join(sums)}".strip()
 
 
-def settlements(*, account: str = "", currency: str = "", status: str = "", state: str = "") -> QuerySet[Settlement]:
-    """Settlements, the newest first; `state` asks for those with a line in it."""
+def settlements(
+    *, account: str = "", currency: str = "", status: str = "", state: str = "", transfer: str = ""
+) -> QuerySet[Settlement]:
+    """Settlements, the newest first; `state` asks for a line in it, `transfer` for what became of the money."""
     rows = Settlement.objects.select_related("account").order_by("-period_end", "-pk")
     chosen = {"account__code": account, "currency": currency, "status": status}
     rows = rows.filter(**{name: value for name, value in chosen.items() if value})
+    if transfer:
+        rows = rows.filter(settlements_by_transfer(transfer))
     if state:
         held = SettlementLine.objects.filter(settlement=OuterRef("pk"), state=state, reverses=None, reversed_in=None)
         rows = rows.filter(Exists(held))
@@ -147,12 +153,13 @@ class Tolerated:
     amount: Decimal
 
 
-def tolerated(*, month: date) -> list[Tolerated]:
-    """Tolerated differences on orders of a day's month, per currency."""
+def tolerated(*, month: date, account: int | None = None) -> list[Tolerated]:
+    """Tolerated differences on orders of a day's month, per currency; of all accounts or one."""
     days = month_of(month)
+    whose = {"line__account_id": account} if account else {}
     rows = (
         LineReconciliation.objects.filter(
-            verdict="tolerated", line__order__ordered_on__gte=days.start, line__order__ordered_on__lt=days.end
+            verdict="tolerated", **whose, line__order__ordered_on__gte=days.start, line__order__ordered_on__lt=days.end
         )
         .order_by("currency")
         .values("currency")
@@ -175,8 +182,14 @@ def owed(
     reason: str = "",
     due_from: date | None = None,
     due_to: date | None = None,
+    release_from: date | None = None,
+    release_to: date | None = None,
+    unbooked: str = "",
 ) -> QuerySet[Receivable]:
-    """Shipped order lines and what is open of them, the longest due first; those without a day count as later."""
+    """Shipped order lines and what is open of them, the longest due first; those without a due day count as later.
+
+    `unbooked` (`sale` or `refund`): finished lines of which a statement has yet to book something expected.
+    """
     rows = Receivable.objects.filter(state__in=GROUPS.get(state, (state,)))
     if account:
         rows = rows.filter(account_id=account)
@@ -192,7 +205,16 @@ def owed(
         rows = rows.filter(Q(due_on__gte=due_from) | Q(due_on=None))
     elif due_to:
         rows = rows.filter(due_on__lte=due_to)
+    released = {"release_on__gte": release_from, "release_on__lte": release_to}
+    rows = rows.filter(**{name: day for name, day in released.items() if day})
+    if unbooked:
+        rows = rows.filter(_is_unbooked(unbooked))
     return rows.select_related("line__order__site").order_by("due_on", "pk")
+
+
+def _is_unbooked(event: str) -> Q:
+    awaited = LineReconciliation.objects.filter(line=OuterRef("line"), event=event, verdict="awaiting", actual=None)
+    return ~Q(state__in=UNFINISHED) & Q(Exists(awaited))
 
 
 def owed_sums(rows: QuerySet[Receivable]) -> list[tuple[str, int, Decimal | None]]:

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from domventas.core.tenancy import acting_for
 from finance.models import Discrepancy, Payout, Receivable, Settlement, SettlementLine
 from finance.selectors.are_we_paid import absent_settlements
-from finance.selectors.receivables import expected_weeks, overdue, without_evidence
+from finance.selectors.receivables import expected_weeks, overdue_or_in_question, without_evidence
 from finance.selectors.settlements import is_balanced
 from finance.services.reconcile import reconcile
 from finance.services.reference import sync_reference
@@ -130,7 +130,7 @@ def test_nothing_is_late_at_otto_before_a_statement_covers_its_day(otto: Account
     reconcile(now=NOW)
     assert states() == {"O-1": "no_evidence", "O-2": "no_evidence"}
     assert not Discrepancy.objects.exists()
-    assert overdue(today=NOW.date()) == []
+    assert overdue_or_in_question(today=NOW.date()) == []
     assert expected_weeks(today=NOW.date()) == []
     (unproved,) = without_evidence()
     # Twice 119.00, less 14 % commission and its VAT (16.66 + 3.17).
@@ -144,7 +144,7 @@ def test_nothing_is_late_at_otto_before_a_statement_covers_its_day(otto: Account
     assert states() == {"O-1": "overdue", "O-2": "no_evidence"}
     found = Discrepancy.objects.get()
     assert (found.cause, found.line_ref) == ("payment_missing", old.external_id)
-    assert [row.reason for row in overdue(today=NOW.date())] == ["not_in_settlement"]
+    assert [row.reason for row in overdue_or_in_question(today=NOW.date())] == ["not_in_settlement"]
 
 
 def test_a_piece_in_a_statement_is_paid_and_its_neighbors_without_one_are_not_judged(otto: Account) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from domventas.core.times import Period
 from finance.models import Discrepancy, Payout, Receivable, Settlement, Transaction
-from finance.selectors.receivables import expected_weeks, overdue, roll_forward, sums_by_state
+from finance.selectors.bridge import bridges
+from finance.selectors.receivables import expected_weeks, overdue_or_in_question, roll_forward, sums_by_state
 from finance.services import discrepancies
 from finance.services.reconcile import reconcile
 from finance.testing import account
@@ -229,7 +230,7 @@ def test_what_is_late_is_told_by_age_and_what_comes_by_week(amazon: Account) -> 
     late, soon = a_sale(amazon, "O-1"), a_sale(amazon, "O-2", on=date(2026, 11, 10))
     reconcile(now=NOW)
     assert (state(late)[0], state(soon)[0]) == ("overdue", "due")
-    rows = overdue(today=NOW.date())
+    rows = overdue_or_in_question(today=NOW.date())
     # due on 27 September: 54 days
     assert [(row.reason, row.lines, row.ages) for row in rows] == [("settlement_absent", 1, (0, 0, dec("37.04"), 0))]
     weeks = expected_weeks(today=NOW.date())
@@ -304,4 +305,6 @@ def test_states_and_balances_hold_whatever_happens(amazon: Account, seed: int) -
     row = roll_forward(everything, today=NOW.date())[0]
     parts = (row.opening, row.sales, row.refunds, row.fees, row.withheld, row.payouts, row.unexplained, row.awaiting)
     assert sum(parts, Decimal(0)) == row.closing == row.proved
+    (bridge,) = bridges([row])
+    assert bridge.unexplained == 0
     assert reconcile(now=NOW, full=True).written == 0
