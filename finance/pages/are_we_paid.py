@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.decorators import permission_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
@@ -21,11 +20,15 @@ from domventas.core.models import Client
 from domventas.core.pages import GetForm, page, with_query
 from domventas.core.tenancy import current
 from domventas.core.times import Period, day_in
-from finance.pages.tables import as_csv, wants_csv
+from finance.pages import paid_rows, paid_tables
+from finance.pages.paid_rows import address
+from finance.pages.tables import wants_csv
 from finance.pages.words import CAUSES, REASONS, place
 from finance.selectors import are_we_paid, discrepancies, receivables, workbench
+from finance.selectors.bridge import bridges
 from finance.selectors.discrepancies import Group
 from finance.selectors.receivables import Late, RollForward, Unproved, Week
+from finance.selectors.transfers import next_transfers
 from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
@@ -34,8 +37,6 @@ WEEKS: Final = 4
 SHOWN: Final = 20
 #: Causes whose groups are single settlements; they share a row.
 BY_SETTLEMENT: Final = ("header_mismatch", "unknown_kind")
-PARTS: Final = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting", "closing")
-GREY: Final = ("reserve", "deferred", "overdue")
 
 
 class Filters(GetForm):
@@ -63,8 +64,8 @@ class Filters(GetForm):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coming:
-    """What one currency is to bring: late, not proved, four weeks, later; None where nothing is expected.
+class Outlook:
+    """What one currency is to bring: overdue, in question, not proved, four weeks, later; None where nothing is.
 
     Of one account, what each of its sites is to bring.
     """
@@ -72,6 +73,7 @@ class Coming:
     currency: str
     site: str
     overdue: Decimal | None
+    question: Decimal | None
     unproved: Decimal | None
     weeks: tuple[Decimal | None, ...]
     later: Decimal | None
@@ -112,7 +114,7 @@ def show(request: HttpRequest) -> HttpResponse:
     filters = Filters(request.GET, today=today, accounts=accounts)
     found = _found(filters, today, accounts)
     if wants_csv(request):
-        return _csv(request.GET.get("table", "balance"), found)
+        return paid_tables.file(request.GET.get("table", "balance"), found)
     groups: list[Group] = found["groups"]
     rows = _rows(groups)
     transfers = reverse("admin:finance_payout_changelist")
@@ -126,12 +128,14 @@ def show(request: HttpRequest) -> HttpResponse:
         "later_from": today + timedelta(weeks=WEEKS),
         "coming": [(row, *_cells(row, today, filters.values["account"] or "")) for row in found["weeks"]],
         "has_sites": any(row.site for row in found["weeks"]),
-        "late": [(row, REASONS.get(row.reason, row.reason), _owed(row, accounts)) for row in found["overdue"]],
+        "lates": [(row, REASONS.get(row.reason, row.reason), _owed(row)) for row in found["overdue"]],
+        "transfer_rows": paid_rows.coming(found["transfers"]),
+        "steps": paid_rows.steps(found["bridge"], accounts),
         "findings": rows[:SHOWN],
-        "rest": _rest(rows[SHOWN:]),
-        "tolerated": workbench.tolerated(month=today),
-        "rows": [(row, payouts_of[row.account_code]) for row in found["balance"]],
-        "csv": {name: with_query(request, format="csv", table=name) for name in TABLES},
+        "rest": _rest(rows[SHOWN:], filters.values["account"] or ""),
+        "rows": [(row, payouts_of[row.account_code], paid_rows.reserve_lines(row.account_id, row.currency))
+                 for row in found["balance"]],
+        "csv": {name: with_query(request, format="csv", table=name) for name in paid_tables.TABLES},
         "may_decide": request.user.has_perm("finance.change_discrepancy"),
         "may_add_rule": request.user.has_perm("finance.add_feerule"),
         **found,
@@ -151,24 +155,30 @@ def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, 
         same_money = not values["currency"] or row.currency == values["currency"]
         return same_money and (chosen is None or getattr(row, "account_code", chosen.code) == chosen.code)
 
-    late = receivables.overdue(today=today)
     weeks = receivables.expected_weeks(today=today, weeks=WEEKS, account=chosen.pk if chosen else None)
     unproved = [row for row in receivables.without_evidence() if wanted(row)]
     absent = [row for row in are_we_paid.absent_settlements(today=today) if wanted(row)]
     told = {row.settlement_ref for row in absent}
+    mine = sorted(filter(wanted, balance), key=lambda row: (row.currency, row.account))
+    sites = set(chosen.account_sites.values_list("site__code", flat=True)) if chosen else set()
     return {
         "period": period,
         "last_day": period.last_day(),
-        "balance": sorted(filter(wanted, balance), key=lambda row: (row.currency, row.account)),
+        "chosen": chosen,
+        "transfers": [row for row in next_transfers(today=today) if wanted(row)],
+        "balance": mine,
+        "bridge": bridges(mine),
         "weeks": _coming([week for week in weeks if wanted(week)], unproved, today, by_site=chosen is not None),
-        "overdue": [row for row in late if wanted(row) and (chosen is None or row.account == chosen.name)],
+        "overdue": [row for row in receivables.overdue_or_in_question(today=today) if wanted(row)],
         "groups": [group for group in discrepancies.groups() if wanted(group)],
         "unproved": unproved,
         "absent": absent,
         "waiting": [row for row in workbench.waiting()
                     if (chosen is None or row.account_id == chosen.pk) and wanted(row)
                     and row.settlement_ref not in told],
-        "rule_gaps": [gap for gap in discrepancies.rule_gaps() if wanted(gap)],
+        "rule_gaps": [gap for gap in discrepancies.rule_gaps() if wanted(gap) and (not chosen or gap.site in sites)],
+        "tolerated": [row for row in workbench.tolerated(month=today, account=chosen.pk if chosen else None)
+                      if wanted(row)],
     }  # fmt: skip
 
 
@@ -185,19 +195,20 @@ def _headlines(balance: list[RollForward], groups: list[Group]) -> list[Headline
     ]
 
 
-def _coming(weeks: list[Week], unproved: list[Unproved], today: date, *, by_site: bool) -> list[Coming]:
+def _coming(weeks: list[Week], unproved: list[Unproved], today: date, *, by_site: bool) -> list[Outlook]:
     """One row per currency and site out of one per currency, site and week."""
     found = []
     open_at = [(row.currency, row.site if by_site else "", row.open) for row in unproved]
     for currency, site in sorted({(x.currency, x.site) for x in weeks} | {(x[0], x[1]) for x in open_at}):
         mine = [week for week in weeks if (week.currency, week.site) == (currency, site)]
         without = [amount for *where, amount in open_at if where == [currency, site]]
-        dated = {week.start: week.amount for week in mine if not week.is_later}
+        dated = {week.start: week.amount for week in mine if not (week.is_later or week.is_in_question)}
         found.append(
-            Coming(
+            Outlook(
                 currency=currency,
                 site=site,
                 overdue=dated.get(None),
+                question=next((week.amount for week in mine if week.is_in_question), None),
                 unproved=sum(without, NOTHING) if without else None,
                 weeks=tuple(dated.get(today + timedelta(weeks=n)) for n in range(WEEKS)),
                 later=next((week.amount for week in mine if week.is_later), None),
@@ -207,21 +218,22 @@ def _coming(weeks: list[Week], unproved: list[Unproved], today: date, *, by_site
     return found
 
 
-def _cells(row: Coming, today: date, account: str) -> tuple[str, list[tuple[Decimal | None, str]]]:
-    """The order lines behind a row, and its weeks with theirs; what was due before today counts to the first."""
+def _cells(row: Outlook, today: date, account: str) -> tuple[str, list[tuple[Decimal | None, str]]]:
+    """The order lines behind a row, and its weeks with theirs; the first holds what is in its days of grace, too."""
     whose = {"account": account, "currency": row.currency, "site": row.site}
     cells = []
     for number, amount in enumerate(row.weeks):
         first, last = today + timedelta(weeks=number), today + timedelta(weeks=number + 1, days=-1)
         asked = {"due_to": last.isoformat()} | ({"due_from": first.isoformat()} if number else {})
-        cells.append((amount, _address("owed", **whose, state="coming", **asked)))
-    return _address("owed", **whose), cells
+        cells.append((amount, address("owed", **whose, state="coming", **asked)))
+    return address("owed", **whose), cells
 
 
-def _owed(row: Late, accounts: list[Account]) -> str:
-    """The order lines behind a row of what is late."""
-    code = next((account.code for account in accounts if account.name == row.account), "")
-    return _address("owed", account=code, currency=row.currency, state="late", reason=row.reason)
+def _owed(row: Late) -> str:
+    """The order lines behind a row of what is overdue or in question."""
+    state = {"claimed": "disputed", "differs": "part_paid"}.get(row.reason, "overdue")
+    reason = row.reason if state == "overdue" else ""
+    return address("owed", account=row.account_code, currency=row.currency, state=state, reason=reason)
 
 
 def _rows(groups: list[Group]) -> list[Alike]:
@@ -241,74 +253,21 @@ def _rows(groups: list[Group]) -> list[Alike]:
             amount=sum((part.amount for part in parts), NOTHING),
             currency=currency,
             until=min((part.until for part in parts if part.until), default=None),
-            url=_address("findings", account=code, cause=cause, currency=currency, group=key),
+            url=address("findings", account=code, cause=cause, currency=currency, group=key),
         )
         for (code, cause, currency, key), parts in joined.items()
     ]
     return sorted(rows, key=lambda row: -abs(row.amount))
 
 
-def _address(name: str, **asked: str) -> str:
-    return f"{reverse(f'finance:{name}')}?{urlencode({key: value for key, value in asked.items() if value})}"
-
-
-def _rest(rows: list[Alike]) -> list[tuple[str, int, Decimal]]:
-    """What is counted instead of shown: currency, findings, amount."""
+def _rest(rows: list[Alike], account: str) -> list[tuple[str, str, int, Decimal]]:
+    """What is counted instead of shown: the list it is in, currency, findings, amount."""
     return [
         (
+            address("findings", account=account, currency=currency),
             currency,
             sum(row.findings for row in rows if row.currency == currency),
             sum((row.amount for row in rows if row.currency == currency), NOTHING),
         )
         for currency in sorted({row.currency for row in rows})
     ]
-
-
-def _csv(table: str, found: dict[str, Any]) -> HttpResponse:
-    if table not in TABLES:
-        raise Http404(str(_("There is no such table.")))
-    head, rows = TABLES[table]
-    return as_csv(f"are-we-paid-{table}", head, rows(found))
-
-
-def _balance_rows(found: dict[str, Any]) -> Iterable[list[object]]:
-    rows: list[RollForward] = found["balance"]
-    return ([row.account_code, row.currency, *(getattr(row, part) for part in PARTS + GREY), row.proved]
-            for row in rows)  # fmt: skip
-
-
-def _overdue_rows(found: dict[str, Any]) -> Iterable[list[object]]:
-    rows: list[Late] = found["overdue"]
-    return ([row.account, row.reason, row.currency, row.lines, *row.ages, row.total] for row in rows)
-
-
-def _gap_rows(found: dict[str, Any]) -> Iterable[list[object]]:
-    for row in found["unproved"]:
-        yield ["no evidence yet", row.account_code, row.since, row.lines, row.open, row.currency]
-    for row in found["absent"]:
-        yield ["settlement absent", row.account_code, row.due, 1, row.blocked, row.currency]
-    for row in found["waiting"]:
-        yield ["settlement waiting", row.settlement_ref, row.paid_on, 1, row.header_total, row.currency]
-    for gap in found["rule_gaps"]:
-        what = " ".join(part for part in (gap.site, gap.kind, gap.category, gap.fulfillment) if part)
-        yield ["rule", what, gap.first_on, gap.line_count, gap.blocked_amount, gap.currency]
-
-
-TABLES: Final[dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterable[list[object]]]]]] = {
-    "balance": (("account", "currency", *PARTS, *GREY, "proved"), _balance_rows),
-    "weeks": (
-        ("currency", "site", "overdue", "no evidence yet", "week 1", "week 2", "week 3", "week 4", "later", "sum"),
-        lambda found: ([row.currency, row.site, row.overdue, row.unproved, *row.weeks, row.later, row.total]
-                       for row in found["weeks"]),
-    ),
-    "overdue": (
-        ("account", "reason", "currency", "lines", "1-7 days", "8-30 days", "31-60 days", "over 60 days", "sum"),
-        _overdue_rows,
-    ),
-    "findings": (
-        ("account", "cause", "site", "group", "findings", "amount", "currency", "claim until"),
-        lambda found: ([row.account_code, row.cause, row.site, row.group_key, row.findings, row.amount, row.currency,
-                        row.until] for row in found["groups"]),
-    ),
-    "gaps": (("what is missing", "which", "since", "count", "blocked", "currency"), _gap_rows),
-}  # fmt: skip

@@ -23,25 +23,33 @@ from marketplaces.models import Account, AccountSite
 PER_PAGE: Final = 50
 STATES: Final = (
     (workbench.OPEN, _("still to come")),
-    (workbench.COMING, _("to come, not late")),
-    (workbench.LATE, _("late or part-paid")),
+    (workbench.COMING, _("coming by itself")),
+    (workbench.QUESTION, _("in question")),
     (workbench.ALL, _("all")),
     *Receivable.State.choices,
+)
+#: Reasons a line carries itself; that it is claimed is a state of its own.
+CHOSEN: Final = [("", _("all")), *(pair for pair in REASONS.items() if pair[0] not in ("", "claimed"))]
+UNBOOKED: Final = (
+    ("", _("any")),
+    ("refund", _("a refund, of finished lines")),
+    ("sale", _("a sale, of finished lines")),
 )
 
 
 class Filters(GetForm):
-    """Whose lines, sold where, in which state, why late, due when."""
+    """Whose lines, sold where, in which state, why late, due and released when, with something not booked yet."""
 
     account = forms.ChoiceField(label=_("account"), required=False)
     site = forms.ChoiceField(label=_("site"), required=False)
     currency = forms.CharField(label=_("currency"), required=False, max_length=3)
     state = forms.ChoiceField(label=_("state"), required=False, choices=STATES, initial=workbench.OPEN)
-    reason = forms.ChoiceField(
-        label=_("reason"), required=False, choices=[("", _("all")), *(pair for pair in REASONS.items() if pair[0])]
-    )
+    reason = forms.ChoiceField(label=_("reason"), required=False, choices=CHOSEN)
     due_from = forms.DateField(label=_("due from"), required=False)
     due_to = forms.DateField(label=_("due to"), required=False)
+    release_from = forms.DateField(label=_("released from"), required=False)
+    release_to = forms.DateField(label=_("released to"), required=False)
+    unbooked = forms.ChoiceField(label=_("not booked yet"), required=False, choices=UNBOOKED)
 
     def __init__(self, *args: Any, accounts: Iterable[Account], sites: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -78,14 +86,14 @@ def show(request: HttpRequest) -> HttpResponse:
 
 def _csv(rows: Iterable[Receivable], accounts: dict[int, Account]) -> HttpResponse:
     head = (
-        "account", "site", "order", "line", "state", "reason", "shipped", "due", "settled", "shipped value",
+        "account", "site", "order", "line", "state", "reason", "shipped", "released", "due", "settled", "shipped value",
         "expected net", "paid", "open", "currency",
     )  # fmt: skip
     lines = (
         [
             accounts[row.account_id].code, row.line.order.site.code, row.line.order.external_id, row.line.external_id,
-            row.state, row.reason, row.shipped_on, row.due_on, row.settled_on, row.shipped_value, row.expected_net,
-            row.paid, row.open, row.currency,
+            row.state, row.reason, row.shipped_on, row.release_on, row.due_on, row.settled_on,
+            row.shipped_value, row.expected_net, row.paid, row.open, row.currency,
         ]
         for row in rows
     )  # fmt: skip

@@ -23,10 +23,17 @@ from marketplaces.models import Account
 PER_PAGE: Final = 50
 #: The four states of a line in the order people read them; what is not judged yet stands with what waits.
 FOUR: Final = (LineState.RECONCILED, LineState.TOLERATED, LineState.AWAITING, LineState.DISCREPANCY)
+#: What became of a statement's money.
+TRANSFERS: Final = (
+    ("", _("any")),
+    ("open", _("to come")),
+    ("below", _("none: below zero")),
+    ("ahead", _("made before its lines came")),
+)
 
 
 class Filters(GetForm):
-    """Whose settlements, in which status, with lines in which state."""
+    """Whose settlements, in which status, with lines in which state, and what became of the money."""
 
     account = forms.ChoiceField(label=_("account"), required=False)
     currency = forms.CharField(label=_("currency"), required=False, max_length=3)
@@ -34,6 +41,7 @@ class Filters(GetForm):
         label=_("status"), required=False, choices=[("", _("all")), *Settlement.Status.choices]
     )  # fmt: skip
     state = forms.ChoiceField(label=_("holds lines"), required=False, choices=[("", _("any")), *LineState.choices])
+    transfer = forms.ChoiceField(label=_("transfer"), required=False, choices=TRANSFERS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -16,6 +16,7 @@ REASONS: Final = {
     "not_in_settlement": _("Delivered, in no statement"),
     "released_not_settled": _("Released, not in its statement"),
     "settlement_absent": _("Statement not seen"),
+    "claimed": _("Claimed at the marketplace"),
     "": _("no reason known"),
 }
 #: Why a settlement line is not simply right, beyond the causes of findings.

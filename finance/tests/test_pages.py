@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -10,29 +9,26 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client as Browser
-from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 from django.utils.timezone import now as clock
 
-from domventas.core.models import Client, Membership, User
+from domventas.core.models import Client
 from domventas.core.roles import Role
 from domventas.core.tenancy import acting_for
 from finance.models import Discrepancy, FeeRule, Settlement, SkuCost
+from finance.pages import paid_tables
 from finance.selectors import workbench
 from finance.selectors.coverage import cost_coverage
 from finance.services.reconcile import reconcile
 from finance.services.reference import sync_reference
 from finance.testing import account
+from finance.tests.desk import GOODS, HOME, RIGHT, browser, overcharged, queries, rows_of, text
 from finance.tests.golden import ALWAYS, NOW, article, rules, settled, sold
 from marketplaces.models import Account
 
 pytestmark = pytest.mark.db
 
-HOME = "/c/dom-ventas/money"
-GOODS = {"item_price": "41.85", "item_tax": "7.95"}
-RIGHT = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
 PAGES = ("paid/", "settlements/", "findings/", "owed/", "owed/?state=all")
 
 
@@ -44,36 +40,10 @@ def amazon(client_dv: Client) -> Iterator[Account]:
         yield account("amazon-eu", sites=["amazon.de"])
 
 
-def browser(client: Client, role: Role) -> Browser:
-    """Somebody in that role."""
-    user, _ = User.objects.get_or_create(email=f"{role}@example.com")
-    Membership.objects.get_or_create(user=user, client=client, defaults={"role": role})
-    found = Browser()
-    found.force_login(user)
-    return found
-
-
 @pytest.fixture
 def staff(client_dv: Client) -> Browser:
     """A person in finance."""
     return browser(client_dv, Role.FINANCE)
-
-
-def overcharged(of: Account, count: int, *, ref: str = "S1", each: str = "-10.11") -> Settlement:
-    """A statement of orders charged too much, each by another amount and so a finding of its own; one is right."""
-    rows: list[Any] = []
-    for number in range(count + 1):
-        line = sold(of, f"{ref}-O{number}", GOODS, sku=article())
-        fee = "-8.89" if number == count else str(Decimal(each) - number * Decimal("0.07"))
-        rows += [(line, "sale", kind, amount) for kind, amount in {**RIGHT, "referral_fee": fee}.items()]
-    head = settled(of, rows, ref=ref)
-    reconcile(now=NOW, full=True)
-    return head
-
-
-def text(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return str(answer.content.decode())
 
 
 def post(person: Browser, path: str, data: dict[str, Any], **how: Any) -> Any:
@@ -81,22 +51,10 @@ def post(person: Browser, path: str, data: dict[str, Any], **how: Any) -> Any:
     return person.post(path, {"_client": "dom-ventas", **data}, **how)
 
 
-def rows_of(answer: Any) -> list[list[str]]:
-    return list(csv.reader(text(answer).splitlines()))
-
-
 def hidden(page: str, name: str) -> str:
     found = re.search(rf'name="{name}" value="([^"]*)"', page)
     assert found, name
     return found[1]
-
-
-def queries(staff: Browser, path: str) -> int:
-    """How many a page takes once the session is warm."""
-    staff.get(path)
-    with CaptureQueriesContext(connection) as taken:
-        text(staff.get(path))
-    return len(taken)
 
 
 def test_every_page_opens_on_an_empty_house(client_dv: Client, staff: Browser) -> None:
@@ -120,7 +78,7 @@ def test_the_roll_forward_is_told_with_what_nobody_can_explain(amazon: Account, 
         assert word in page
     balance = rows_of(staff.get(f"{HOME}/paid/?format=csv&table=balance&from=2026-09-01&to=2026-10-31"))
     row = dict(zip(balance[0], balance[1], strict=True))
-    parts = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting")
+    parts = ("opening", "sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting order")
     assert sum(Decimal(row[part]) for part in parts) == Decimal(row["closing"])
     assert Decimal(row["sales"]) == Decimal("149.40")
 
@@ -316,7 +274,7 @@ def test_people_without_finance_see_and_decide_nothing(amazon: Account, client_d
 
 def test_only_those_who_may_export_get_files(amazon: Account, client_dv: Client, staff: Browser) -> None:
     head = overcharged(amazon, 1)
-    files = [f"paid/?format=csv&table={name}" for name in ("balance", "weeks", "overdue", "findings", "gaps")]
+    files = [f"paid/?format=csv&table={name}" for name in paid_tables.TABLES]
     files += ["settlements/?format=csv", "findings/?format=csv", "owed/?format=csv&state=all"]
     files += [f"settlements/{head.pk}/?format=csv&state=discrepancy&cause=fee_overcharged"]
     for path in files:
