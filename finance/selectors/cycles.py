@@ -24,7 +24,7 @@ def usual_cycle(ends: Sequence[datetime]) -> timedelta | None:
     seen = ends[:SEEN]
     if len(seen) < FEWEST:
         return None
-    cycle: timedelta = median(later - sooner for later, sooner in pairwise(seen))
+    cycle = timedelta(days=median((later - sooner) / _DAY for later, sooner in pairwise(seen)))
     return cycle if cycle >= _DAY else None
 
 
