@@ -56,6 +56,8 @@ class TaskRunAdmin(FactsAdmin):
 
     list_display = ("task", "account", "slot", "state", "attempt", "errors", "started_at", "ended_at", "note")
     list_filter = ("state", TaskFilter, AccountFilter)
+    search_fields = ("task", "note", "state")
+    search_help_text = _("part of a task's name, of what the note says, or of a state")
     ordering = ("-created_at", "-pk")
     actions = ("requeue",)
 

@@ -65,6 +65,14 @@ def test_others_read_but_begin_nothing_anew(acting: Client, run: TaskRun, role: 
     assert run.state == "quarantined"
 
 
+@pytest.mark.parametrize(("words", "found"), [("steps", 1), ("left ALONE", 1), ("quarant", 1), ("orders.pull", 0)])
+def test_a_run_is_found_by_its_task_by_what_its_note_says_and_by_its_state(
+    acting: Client, run: TaskRun, words: str, found: int
+) -> None:
+    page = browser(acting, Role.ADMIN).get(LIST, {"q": words})
+    assert len(page.context["cl"].result_list) == found
+
+
 def test_nobody_edits_a_run_or_deletes_it(acting: Client, run: TaskRun) -> None:
     admin = browser(acting, Role.ADMIN)
     page = admin.get(f"{LIST}{run.pk}/change/")
