@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from marketplaces.pages import connect, connect_account, monitor, pushes, raw, stream, subscriptions
+from marketplaces.pages import connect, connect_account, monitor, pushes, raw, runbooks, stream, subscriptions
 
 app_name = "marketplaces"
 urlpatterns = [
@@ -18,4 +18,6 @@ urlpatterns = [
     path("system/pushes/change/", pushes.change, name="push_change"),
     path("system/raw/<int:pk>/", raw.show, name="raw"),
     path("system/raw/<int:pk>/file/", raw.download, name="raw_file"),
+    path("system/runbooks/", runbooks.show, name="runbooks"),
+    path("system/runbooks/<slug:name>/", runbooks.show, name="runbook"),
 ]

@@ -13,15 +13,17 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
+from domventas.core import runbooks
 from domventas.core.errors import DomventasError
 from domventas.core.models import Client, User
 from domventas.core.pages import page
 from domventas.core.tenancy import current
-from tickets.models import Ticket, TicketEvent
+from tickets.models import Finding, Ticket, TicketEvent
 from tickets.pages.places import place_of
 from tickets.registry import DETECTORS
 from tickets.selectors import tickets
@@ -56,6 +58,7 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
     detector = DETECTORS.get(ticket.type)
     for finding in findings:
         finding.place = place_of(finding.refs)  # type: ignore[attr-defined]  # for this page only
+        finding.runbook = _runbook(request, finding)  # type: ignore[attr-defined]  # likewise
     context = {
         "title": ticket.title,
         "ticket": ticket,
@@ -68,6 +71,14 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
         "default_until": (clock() + timedelta(days=7)).date().isoformat(),
     }
     return page(request, "tickets/ticket.html", context)
+
+
+def _runbook(request: HttpRequest, finding: Finding) -> str:
+    """Where the runbook of its type tells of such a finding; "" where there is none or it may not be read."""
+    if finding.type not in runbooks.names() or not request.user.has_perm("marketplaces.view_stream"):
+        return ""
+    said = runbooks.anchor(finding.title.rpartition(": ")[2])
+    return f"{reverse('marketplaces:runbook', args=[finding.type])}{f'#{said}' if said else ''}"
 
 
 def _history(ticket: Ticket) -> QuerySet[TicketEvent]:

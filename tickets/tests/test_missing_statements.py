@@ -95,3 +95,13 @@ def test_the_ticket_says_which_statement_is_missing_and_why(silent: datetime) ->
 def text(staff: Browser, path: str) -> Any:
     """The page's words."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", staff.get(f"{HOME}{path}").content.decode()))
+
+
+def test_the_ticket_leads_to_the_row_of_the_runbook_that_tells_of_it(silent: datetime, staff: Browser) -> None:
+    engine.run(technical_issue, now=silent)
+    ticket = staff.get(f"{HOME}/tickets/{Ticket.objects.earliest('number').number}/").content.decode()
+    assert 'href="/c/dom-ventas/system/runbooks/technical_issue/#statement-missing"' in ticket
+    book = staff.get(f"{HOME}/system/runbooks/technical_issue/").content.decode()
+    assert '<tr id="statement-missing">' in book
+    assert 'href="/c/dom-ventas/system/runbooks/shipments/"' in staff.get(f"{HOME}/system/runbooks/").content.decode()
+    assert staff.get(f"{HOME}/system/runbooks/nothing/").status_code == 404

@@ -126,6 +126,7 @@ def _furnish() -> dict[str, str]:
     return {
         "today": "/",
         "monitor": "/system/monitor/",
+        "runbook": "/system/runbooks/technical_issue/",
         "stream": f"/system/monitor/?stream={stream.pk}",
         "pushes": "/system/pushes/",
         "push_change": "/system/pushes/change/?step=live&account=amazon-eu&verb=shipments",

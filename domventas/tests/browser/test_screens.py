@@ -8,7 +8,10 @@ from domventas.tests.browser.conftest import House, Watched
 
 pytestmark = [pytest.mark.screens, pytest.mark.django_db(transaction=True)]
 
-PAGES = ("today", "monitor", "stream", "pushes", "push_change", "raw", "sheet", "orders", "order", "tickets", "ticket")
+PAGES = (
+    "today", "monitor", "stream", "runbook", "pushes", "push_change", "raw", "sheet", "orders", "order", "tickets",
+    "ticket",
+)  # fmt: skip
 RICHEST = ("today", "stream", "order", "tickets")
 NARROW = {"width": 390, "height": 844}
 
