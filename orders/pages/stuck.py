@@ -38,6 +38,11 @@ SORT_NAMES: Final = (
     ("value", _("the dearest first, by currency")),
 )
 
+#: Urgencies as a column has room for them.
+SHORT: Final = {
+    Urgency.LATE: _("late"), Urgency.SOON: _("within 24 h"), Urgency.AHEAD: _("later"), Urgency.BOOKS: _("only books"),
+}  # fmt: skip
+
 
 class Filters(GetForm):
     """Which stuck orders, and in which order they stand."""
@@ -150,7 +155,11 @@ def _reasons(request: HttpRequest, tallies: Tallies, wanted: Wanted) -> list[dic
             "cause": CAUSES[reason],
             "count": tallies.by_reason[reason],
             "sums": sorted(tallies.by_reason[reason].sums.items()),
-            "urgencies": [tallies.by_reason[reason].by_urgency[urgency] for urgency in Urgency],
+            "urgencies": [
+                (urgency.value, SHORT[urgency], tallies.by_reason[reason].by_urgency[urgency])
+                for urgency in Urgency
+                if tallies.by_reason[reason].by_urgency[urgency]
+            ],
             "url": with_query(request, reason=reason.value, offer=None, **FIRST),
             "is_open": reason == wanted.reason,
         }

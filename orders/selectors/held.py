@@ -50,6 +50,11 @@ class HeldOffer:
         """Orders that cannot leave before it is mapped."""
         return self.late + self.soon + self.ahead
 
+    @property
+    def books(self) -> int:
+        """Orders of which nothing has to leave any more."""
+        return self.orders - self.to_ship
+
 
 def by_offer(orders: QuerySet[Order], *, now: datetime) -> QuerySet[Any, dict[str, Any]]:
     """Groups of held lines of these orders, the most urgent first, then by how many wait; `described` tells of them."""

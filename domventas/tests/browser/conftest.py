@@ -135,6 +135,8 @@ def _furnish() -> dict[str, str]:
         "sheet": f"/system/raw/{sheet_id}/?row=3",
         "orders": "/admin/orders/order/",
         "order": f"/orders/{known.pk}/",
+        "stuck": "/orders/stuck/",
+        "stuck_held": "/orders/stuck/?reason=held",
         "tickets": "/tickets/",
         "ticket": f"/tickets/{ticket.number}/",
     }

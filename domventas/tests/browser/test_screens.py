@@ -9,10 +9,10 @@ from domventas.tests.browser.conftest import House, Watched
 pytestmark = [pytest.mark.screens, pytest.mark.django_db(transaction=True)]
 
 PAGES = (
-    "today", "monitor", "stream", "runbook", "pushes", "push_change", "raw", "sheet", "orders", "order", "tickets",
-    "ticket",
+    "today", "monitor", "stream", "runbook", "pushes", "push_change", "raw", "sheet", "orders", "order", "stuck",
+    "stuck_held", "tickets", "ticket",
 )  # fmt: skip
-RICHEST = ("today", "stream", "order", "tickets")
+RICHEST = ("today", "stream", "order", "stuck_held", "tickets")
 NARROW = {"width": 390, "height": 844}
 
 
