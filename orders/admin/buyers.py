@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Any
 
 from django import forms
@@ -14,6 +14,7 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import make_aware
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 
@@ -98,7 +99,7 @@ class BuyerContactAdmin(Revealing, FactsAdmin):
         """Keep this contact beyond its day."""
         row, form = self._asked(request, object_id), HoldForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            until = datetime.combine(form.cleaned_data["until"], time.max, UTC)
+            until = make_aware(datetime.combine(form.cleaned_data["until"], time.max))
             try:
                 buyers.hold([row], until=until, reason=form.cleaned_data["reason"], now=clock())
             except DomventasError as error:

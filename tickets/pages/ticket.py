@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.timezone import localdate
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
@@ -68,7 +69,7 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
         "resolutions": [pair for pair in Ticket.Resolution.choices if pair[0] != Ticket.Resolution.GONE],
         "is_open": ticket.state != Ticket.State.RESOLVED,
         "may_change": request.user.has_perm("tickets.change_ticket"),
-        "default_until": (clock() + timedelta(days=7)).date().isoformat(),
+        "default_until": localdate(clock() + timedelta(days=7)).isoformat(),
     }
     return page(request, "tickets/ticket.html", context)
 

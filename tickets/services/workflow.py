@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import DomventasError
@@ -20,11 +21,13 @@ class NotAllowed(DomventasError):
 
 @transaction.atomic
 def assign(ticket: Ticket, *, to: User | None, actor: str, now: datetime) -> None:
-    """Give the ticket an owner, or take it away with `to=None`."""
+    """Give the ticket an owner, who works on it, or take it away with `to=None`: then nobody does."""
     _lock(ticket)
     ticket.assignee = to
     if ticket.state == Ticket.State.OPEN and to is not None:
         ticket.state = Ticket.State.WORKING
+    elif ticket.state == Ticket.State.WORKING and to is None:
+        ticket.state = Ticket.State.OPEN
     _write(ticket, "assigned", to.email if to else _("nobody"), actor, now)
 
 
@@ -37,7 +40,7 @@ def snooze(ticket: Ticket, *, until: datetime, reason: str, actor: str, now: dat
     if ticket.state == Ticket.State.RESOLVED:
         raise NotAllowed(_("This ticket is closed already."))
     ticket.state, ticket.snoozed_until = Ticket.State.SNOOZED, until
-    _write(ticket, "snoozed", f"{until:%Y-%m-%d} {reason}", actor, now)
+    _write(ticket, "snoozed", f"{localtime(until):%Y-%m-%d} {reason}", actor, now)
 
 
 @transaction.atomic

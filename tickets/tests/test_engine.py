@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from domventas.core.models import Client
+from domventas.core.models import Client, User
 from marketplaces.models import Account, Stream
 from tickets.detector import Category, Detector, Level, Look, Seen
 from tickets.models import Finding, StartingPosition, Ticket
@@ -182,6 +182,20 @@ def test_the_history_holds_every_change_of_state_with_its_moment_who_and_why(ben
         ("snoozed", "me", NOW + 4 * DAY, "2026-11-25 later"),
         ("woken", "detector", NOW + 6 * DAY, "Its rest is over and it is still there. cause"),
     ]
+
+
+def test_a_ticket_given_back_is_worked_on_by_nobody(bench: Bench) -> None:
+    bench.start()
+    bench.sees("a")
+    bench.run()
+    ticket, ann = Ticket.objects.get(), User.objects.create_user("ann@example.com", "a long password")
+    workflow.assign(ticket, to=ann, actor="ann@example.com", now=NOW)
+    assert (ticket.state, ticket.assignee) == ("working", ann)
+    workflow.assign(ticket, to=None, actor="ann@example.com", now=NOW)
+    assert (ticket.state, ticket.assignee) == ("open", None)
+    assert list(ticket.events.filter(what="assigned").order_by("pk").values_list("detail", flat=True)) == [
+        "ann@example.com", "nobody",
+    ]  # fmt: skip
 
 
 def test_a_ticket_closed_by_hand_stays_closed_for_a_week_then_comes_back(bench: Bench) -> None:
