@@ -106,6 +106,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "here": request.get_full_path(),
         "may_map": may("catalog.change_unmappeditem"),
         "may_see_items": may("catalog.view_unmappeditem"),
+        "may_see_runbook": may("marketplaces.view_stream"),
         "may_see_to": may("orders.change_orderexception"),
         "may_export": may("orders.export_order"),
         "now": now,

@@ -63,7 +63,9 @@ def desk(shop: Shop) -> Shop:
 
 
 def test_a_stranger_reads_which_orders_are_stuck_why_how_urgent_and_what_to_do(desk: Shop, client_dv: Any) -> None:
-    page = words(browser(client_dv, "ops").get(PAGE))
+    answer = browser(client_dv, "ops").get(PAGE)
+    page = words(answer)
+    assert 'href="/c/dom-ventas/system/runbooks/stuck-orders/"' in answer.content.decode()
     for told in (
         "4 orders do not move by themselves", "OLATE", "30 h late", "OSOON", "6 h left", "OBOOKS", "only books",
         "99.00 EUR stated, 20.00 EUR in its lines", "raises the account&#x27;s late shipment rate",

@@ -43,6 +43,8 @@ PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "raw": ("/system/monitor/", "a.cell", "a[href*='/system/raw/']"),
     "orders": ("/admin/orders/order/",),
     "order": ("/admin/orders/order/?p=9", "#result_list a[href*='/orders/']:not([href*='/admin/'])"),
+    "stuck": ("/orders/stuck/",),
+    "stuck-held": ("/orders/stuck/?reason=held",),
     "tickets": ("/tickets/",),
     "ticket": ("/tickets/", "main a[href*='/tickets/']:not([href*='/admin/'], [href*='?'], [href$='/tickets/'])"),
     "are-we-paid": ("/money/paid/",),
