@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -44,11 +45,12 @@ ITEMS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """One transfer as the page tells it: what proves it, where that is, and what is not in its amount."""
+    """One transfer as the page tells it: what proves it, where that is, by site, and what is not in its amount."""
 
     transfer: Transfer
     url: str
     how: Any
+    sites: Sequence[tuple[str, Decimal, str]]
     apart: Sequence[tuple[Any, Decimal, str]]
 
 
@@ -67,10 +69,16 @@ def address(name: str, **asked: object) -> str:
 
 def coming(rows: Iterable[Transfer]) -> list[Coming]:
     """The next transfers with their evidence."""
-    return [Coming(transfer=row, url=_evidence(row), how=_how(row), apart=_apart(row)) for row in rows]
+    return [
+        Coming(
+            transfer=row, url=_evidence(row), how=_how(row), apart=_apart(row),
+            sites=[(site, amount, _evidence(row, site)) for site, amount in row.by_site],
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
-def _evidence(row: Transfer) -> str:
+def _evidence(row: Transfer, site: str = "") -> str:
     if row.settlement:
         return reverse("finance:settlement", args=[row.settlement])
     if row.evidence != "running":
@@ -78,8 +86,8 @@ def _evidence(row: Transfer) -> str:
     if row.release_from is None:
         return address("owed", account=row.account_code, currency=row.currency, state=row.state)
     return address(
-        "owed", account=row.account_code, currency=row.currency, state=row.state, release_from=row.release_from,
-        release_to=row.release_to,
+        "owed", account=row.account_code, currency=row.currency, site=site, state=row.state,
+        release_from=row.release_from, release_to=row.release_to,
     )  # fmt: skip
 
 
@@ -105,6 +113,10 @@ def _apart(row: Transfer) -> list[tuple[Any, Decimal, str]]:
         last = row.release_from - ONE_DAY
         url = address("owed", account=row.account_code, currency=row.currency, state=row.state, release_to=last)
         found.append((_("released earlier, in no booked statement"), row.earlier, url))
+    if row.last and row.last.paid_on:
+        url = f"{reverse('admin:finance_payout_changelist')}?{urlencode({'q': row.last.external_id})}"
+        day = date_format(row.last.paid_on, "j M")
+        found.append((_("transferred last, on %(day)s") % {"day": day}, row.last.amount, url))
     if row.carried:
         url = address("settlements", account=row.account_code, currency=row.currency, transfer="below")
         found.append((_("last statement below zero"), row.carried, url))

@@ -17,7 +17,7 @@ from finance.models import Receivable
 from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
-_SITE: Final = "line__order__site__code"
+SITE: Final = "line__order__site__code"
 #: Instead of the number of a week.
 _OVERDUE: Final = -2
 _QUESTION: Final = -1
@@ -255,7 +255,7 @@ def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -
         Receivable.objects.filter(state__in=UNFINISHED, **({"account_id": account} if account else {}))
         .exclude(state=Receivable.State.NO_EVIDENCE)
         .order_by()
-        .values("currency", "state", "due_on", *([_SITE] if account else ()))
+        .values("currency", "state", "due_on", *([SITE] if account else ()))
         .annotate(rest=Sum("open"), lines=Count("pk"))
     )
     for row in rows:
@@ -263,7 +263,7 @@ def expected_weeks(*, today: date, weeks: int = 4, account: int | None = None) -
         week = min(max((due - today).days, 0) // 7, weeks)
         if row["state"] not in COMING:
             week = _QUESTION if row["state"] in IN_QUESTION else _OVERDUE
-        key = (row["currency"], row.get(_SITE, ""), week)
+        key = (row["currency"], row.get(SITE, ""), week)
         amount, lines = sums.get(key, (NOTHING, 0))
         sums[key] = (amount + (row["rest"] or NOTHING), lines + row["lines"])
     return [
@@ -294,14 +294,14 @@ def without_evidence() -> list[Unproved]:
     accounts = {account.pk: account for account in Account.objects.all()}
     rows = (
         Receivable.objects.filter(state=Receivable.State.NO_EVIDENCE)
-        .order_by("account_id", _SITE, "currency")
-        .values("account_id", _SITE, "currency")
+        .order_by("account_id", SITE, "currency")
+        .values("account_id", SITE, "currency")
         .annotate(lines=Count("pk"), since=Min("shipped_on"), rest=Sum("open"))
     )
     return [
         Unproved(
             account=accounts[row["account_id"]].name, account_code=accounts[row["account_id"]].code,
-            site=row[_SITE], currency=row["currency"], lines=row["lines"], since=row["since"],
+            site=row[SITE], currency=row["currency"], lines=row["lines"], since=row["since"],
             open=row["rest"] or NOTHING,
         )
         for row in rows

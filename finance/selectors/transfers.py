@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 
 from domventas.core.times import day_in, start_of
 from finance.models import Payout, Receivable, Settlement
 from finance.selectors.cycles import SEEN, next_end, terms_by_account, usual_cycle
-from finance.selectors.receivables import COMING, held
+from finance.selectors.receivables import COMING, SITE, held
 from finance.selectors.silent_sites import sites_without_statements
 from marketplaces.models import Account, AccountSite
 
@@ -64,6 +64,18 @@ class Transfer:
     """Open on lines released before the running cycle, in no booked statement: not in the amount."""
     carried: Decimal = NOTHING
     """What the last statement was below zero: the next one takes it off."""
+    by_site: tuple[tuple[str, Decimal], ...] = ()
+    """The amount by site, where one account with several is asked for."""
+    last: Payout | None = None
+    """The last transfer of the account that was made."""
+
+
+class _Open(NamedTuple):
+    state: str
+    release_on: date | None
+    site: str
+    amount: Decimal
+    lines: int
 
 
 @dataclass(slots=True)
@@ -75,7 +87,8 @@ class _Past:
     terms: int | None
     heads: list[Settlement] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
-    open: list[tuple[str, date | None, Decimal, int]] = field(default_factory=list)
+    last: Payout | None = None
+    open: list[_Open] = field(default_factory=list)
 
     @property
     def lag(self) -> int | None:
@@ -118,14 +131,16 @@ def _was_made() -> Exists:
     return Exists(made)
 
 
-def next_transfers(*, today: date) -> list[Transfer]:
+def next_transfers(*, today: date, account: int | None = None) -> list[Transfer]:
     """What should come next to the bank, per account and currency, the soonest first; nine queries.
 
-    One row per statement whose transfer nobody has told yet, and one for the running cycle of each account.
+    One row per statement whose transfer nobody has told yet, and one for the running cycle of each account; of one
+    account by its sites.
     """
+    whose = {"account_id": account} if account else {}
     accounts = {account.pk: account for account in Account.objects.all()}
-    past = _past(today, accounts)
-    told, strays = _payouts(today)
+    past = _past(today, accounts, whose)
+    told, strays = _payouts(today, whose)
     reserves = held()
     found: list[Transfer] = []
     for key, each in past.items():
@@ -139,7 +154,7 @@ def next_transfers(*, today: date) -> list[Transfer]:
     return sorted(found, key=lambda row: (row.day is None, row.day or today, row.account, row.currency))
 
 
-def _past(today: date, accounts: Mapping[int, Account]) -> dict[Key, _Past]:
+def _past(today: date, accounts: Mapping[int, Account], whose: Mapping[str, int]) -> dict[Key, _Past]:
     """Statements and open lines of each account and currency that has any; six queries."""
     silent, terms = set(sites_without_statements()), terms_by_account(today=today)
     sites: dict[int, list[tuple[str, str]]] = defaultdict(list)
@@ -160,35 +175,42 @@ def _past(today: date, accounts: Mapping[int, Account]) -> dict[Key, _Past]:
         return found[account, currency]
 
     since = today - _HISTORY
-    heads = Settlement.objects.annotate(is_made=_was_made()).filter(
-        Q(period_end__gt=start_of(since, "UTC")) | (_is_beyond("gt") & ~Q(_was_made()))
+    heads = (
+        Settlement.objects.annotate(is_made=_was_made())
+        .filter(**whose)
+        .filter(Q(period_end__gt=start_of(since, "UTC")) | (_is_beyond("gt") & ~Q(_was_made())))
     )
     for head in heads.order_by(F("period_end").desc(nulls_last=True), "-pk"):
         of(head.account_id, head.currency).heads.append(head)
     rows = (
-        Receivable.objects.filter(state__in=[*COMING, Receivable.State.NO_EVIDENCE])
+        Receivable.objects.filter(state__in=[*COMING, Receivable.State.NO_EVIDENCE], **whose)
         .order_by()
-        .values_list("account_id", "currency", "state", "release_on")
+        .values("account_id", "currency", "state", "release_on", *([SITE] if whose else ()))
         .annotate(rest=Sum("open"), lines=Count("pk"))
     )
-    for account, currency, state, release_on, rest, lines in rows:
-        of(account, currency).open.append((state, release_on, rest or NOTHING, lines))
+    for row in rows:
+        of(row["account_id"], row["currency"]).open.append(
+            _Open(row["state"], row["release_on"], row.get(SITE, ""), row["rest"] or NOTHING, row["lines"])
+        )
     return {key: each for key, each in found.items() if key[0] in accounts}
 
 
-def _payouts(today: date) -> tuple[dict[tuple[int, str], Payout], list[Payout]]:
+def _payouts(today: date, whose: Mapping[str, int]) -> tuple[dict[tuple[int, str], Payout], list[Payout]]:
     """Transfers by account and statement, and those that are not made; one query."""
-    rows = list(Payout.objects.filter(Q(paid_on__gt=today - _HISTORY) | ~Q(state=Payout.State.PAID)).order_by("pk"))
+    known = Payout.objects.filter(Q(paid_on__gt=today - _HISTORY) | ~Q(state=Payout.State.PAID), **whose)
+    rows = list(known.order_by("pk"))
     by_statement = {(row.account_id, row.settlement_ref): row for row in rows if row.settlement_ref}
     return by_statement, [row for row in rows if row.state != Payout.State.PAID]
 
 
 def _learn(past: _Past, account: int, told: Mapping[tuple[int, str], Payout]) -> None:
-    """Read off past transfers how long after its statement the money came."""
+    """Read off past transfers how long after its statement the money came, and which was the last."""
     for head in past.heads:
         payout, end = told.get((account, head.settlement_ref)), past.ended(head)
         if payout and end and payout.state == Payout.State.PAID and payout.paid_on and payout.amount > 0:
             past.lags.append((payout.paid_on - end).days)
+            if past.last is None or past.last.paid_on is None or past.last.paid_on < payout.paid_on:
+                past.last = payout
 
 
 def total_of(head: Settlement) -> Decimal:
@@ -230,24 +252,31 @@ def _announced(account: Account, payout: Payout, today: date) -> Transfer:
 def _running(account: Account, currency: str, past: _Past, reserve: Decimal, today: date) -> Transfer:
     """The transfer of the cycle no statement covers yet: open lines released in it, before fees and reserves."""
     state = str(Receivable.State.NO_EVIDENCE) if past.is_silent else "coming"
-    mine = [row for row in past.open if (row[0] == state) == past.is_silent]
+    mine = [row for row in past.open if (row.state == state) == past.is_silent]
     last = next((head for head in past.heads if head.period_end), None)
     first = past.ended(last) if last else None
     following, lag = past.following, past.lag
-    whose = {**_whose(account, currency), "evidence": "running", "state": state, "reserve": reserve}
+    whose = {**_whose(account, currency), "evidence": "running", "state": state, "reserve": reserve,
+             "last": past.last}  # fmt: skip
     if last is None or first is None or following is None:
         by = "no_statement" if last is None else "no_cycle"
         return Transfer(**whose, day=None, day_by=by, amount=None, is_late=False, lag=lag)
-    inside = [row for row in mine if row[1] and first <= row[1] < following]
-    before = [row[2] for row in mine if row[1] and row[1] < first]
+    inside = [row for row in mine if row.release_on and first <= row.release_on < following]
+    before = [row.amount for row in mine if row.release_on and row.release_on < first]
+    sites = sorted({row.site for row in inside})
     day = None if lag is None else following + timedelta(days=lag)
     return Transfer(
         **whose, day=day, day_by="no_transfer" if day is None else "usual", is_late=day is not None and day < today,
-        amount=sum((row[2] for row in inside), NOTHING), lines=sum(row[3] for row in inside), lag=lag,
+        amount=_sum(inside), lines=sum(row.lines for row in inside), lag=lag,
         until=(_last_day(past, last) or first) + (following - first), release_from=first,
         release_to=following - timedelta(days=1), earlier=sum(before, NOTHING) if before else None,
         carried=min(total_of(last), NOTHING),
+        by_site=tuple((site, _sum(row for row in inside if row.site == site)) for site in sites if len(sites) > 1),
     )  # fmt: skip
+
+
+def _sum(rows: Iterable[_Open]) -> Decimal:
+    return sum((row.amount for row in rows), NOTHING)
 
 
 def _last_day(past: _Past, head: Settlement) -> date | None:

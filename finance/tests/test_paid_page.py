@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client as Browser
+from django.utils.formats import date_format
 from django.utils.timezone import now as clock
 
 from domventas.core.models import Client
@@ -140,6 +141,28 @@ def test_each_transfer_leads_to_what_its_amount_is_made_of(amazon: Account, staf
         assert apart["held in reserve"][0] == dec("3.00")
         amount, url = apart["released earlier, in no booked statement"]
         assert open_sum(staff, url) == amount > 0
+
+
+def test_the_running_transfer_of_one_account_is_told_by_its_sites(client_dv: Client, staff: Browser) -> None:
+    with acting_for(client_dv, actor="test"):
+        for site in ("amazon.de", "amazon.fr"):
+            rules(site)
+        both = account("amazon-eu", sites=["amazon.de", "amazon.fr"])
+        statement(both, [], ago=3, ref="S1", total="50.00")
+        for number, site in enumerate(("amazon.de", "amazon.de", "amazon.fr")):
+            day = clock().date() - timedelta(days=9)
+            sold(both, f"S-{number}", GOODS, at=site, sku=article(), on=day)
+        reconcile(now=clock())
+        (each,) = staff.get(f"{HOME}/paid/?account=amazon-eu").context["transfer_rows"]
+        assert [site for site, _amount, _url in each.sites] == ["amazon.de", "amazon.fr"]
+        assert sum(amount for _site, amount, _url in each.sites) == each.transfer.amount > 0
+        for _site, amount, url in each.sites:
+            assert open_sum(staff, url) == amount
+        assert [(str(words), amount) for words, amount, _url in each.apart] == [
+            (f"transferred last, on {date_format(clock().date() - timedelta(days=1), 'j M')}", dec("50.00"))
+        ]
+        (each,) = staff.get(f"{HOME}/paid/").context["transfer_rows"]
+        assert each.sites == []
 
 
 def test_closing_and_items_add_up_to_the_open_lines(amazon: Account, staff: Browser) -> None:
