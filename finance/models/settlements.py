@@ -20,7 +20,7 @@ class LineState(models.TextChoices):
     RECONCILED = "reconciled", _("reconciled")
     TOLERATED = "tolerated", _("tolerated")
     DISCREPANCY = "discrepancy", _("discrepancy")
-    AWAITING = "awaiting", _("awaiting its order")
+    AWAITING = "awaiting", _("awaiting order or rule")
 
 
 class Settlement(ClientModel):

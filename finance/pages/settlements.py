@@ -23,6 +23,7 @@ from marketplaces.models import Account
 PER_PAGE: Final = 50
 #: The four states of a line in the order people read them; what is not judged yet stands with what waits.
 FOUR: Final = (LineState.RECONCILED, LineState.TOLERATED, LineState.AWAITING, LineState.DISCREPANCY)
+STATES: Final = (("", _("any")), *LineState.choices, (workbench.AWAITING_ORDER, _("awaiting order")))
 #: What became of a statement's money.
 TRANSFERS: Final = (
     ("", _("any")),
@@ -40,7 +41,7 @@ class Filters(GetForm):
     status = forms.ChoiceField(
         label=_("status"), required=False, choices=[("", _("all")), *Settlement.Status.choices]
     )  # fmt: skip
-    state = forms.ChoiceField(label=_("holds lines"), required=False, choices=[("", _("any")), *LineState.choices])
+    state = forms.ChoiceField(label=_("holds lines"), required=False, choices=STATES)
     transfer = forms.ChoiceField(label=_("transfer"), required=False, choices=TRANSFERS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

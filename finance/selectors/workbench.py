@@ -22,6 +22,8 @@ NOTHING: Final = Decimal(0)
 PROVEN: Final = (LineState.RECONCILED, LineState.TOLERATED)
 #: Groups of states a person asks for at once.
 OPEN, COMING, QUESTION, ALL = "open", "coming", "question", "all"
+#: Lines whose order has not been read, of all that cannot be judged yet.
+AWAITING_ORDER: Final = "awaiting_order"
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     OPEN: UNFINISHED,
     COMING: NOT_LATE,
@@ -61,7 +63,8 @@ def settlements(
     if transfer:
         rows = rows.filter(settlements_by_transfer(transfer))
     if state:
-        held = SettlementLine.objects.filter(settlement=OuterRef("pk"), state=state, reverses=None, reversed_in=None)
+        lines = {"state": LineState.AWAITING, "order_line": None} if state == AWAITING_ORDER else {"state": state}
+        held = SettlementLine.objects.filter(settlement=OuterRef("pk"), reverses=None, reversed_in=None, **lines)
         rows = rows.filter(Exists(held))
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -247,6 +248,23 @@ def test_one_word_stands_for_one_idea(amazon: Account, staff: Browser) -> None:
     assert "awaiting order" in head and "awaiting" not in head
     head, *rows = rows_of(staff.get(f"{HOME}/paid/?format=csv&table=overdue"))
     assert {row[0] for row in rows} == {"overdue", "in question"}
+
+
+def test_awaiting_an_order_is_not_awaiting_a_rule(amazon: Account, staff: Browser) -> None:
+    without_rule = sold(amazon, "G-1", GOODS, sku=article(category="garden"), fulfillment="seller")
+    statement(amazon, [(without_rule, "sale", "referral_fee", "-11.11")], ago=10, ref="RULE")
+    head = settled(amazon, [(None, "sale", "item_price", "25.00")], ref="ORDER", order_ref="UNREAD")
+    reconcile(now=clock())
+    assert set(SettlementLine.objects.values_list("settlement_ref", "state")) == {
+        ("RULE", "awaiting"), ("ORDER", "awaiting"),
+    }  # fmt: skip
+    answer = staff.get(f"{HOME}/paid/?from=2026-01-01")
+    (row,) = answer.context["balance"]
+    assert row.awaiting == dec("25.00")
+    (found,) = re.findall(r'href="([^"]*state=awaiting_order)"', text(answer))
+    listed = rows_of(staff.get(f"{found.replace('&amp;', '&')}&format=csv"))[1:]
+    assert [each[1] for each in listed] == [head.settlement_ref]
+    assert len(rows_of(staff.get(f"{HOME}/settlements/?state=awaiting&format=csv"))) == 1 + 2
 
 
 def test_transfers_and_bridge_take_as_many_queries_for_twenty_rows_as_for_two(amazon: Account, staff: Browser) -> None:
