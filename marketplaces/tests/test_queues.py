@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -202,10 +203,10 @@ def test_two_clients_may_share_the_platforms_queue_and_each_gets_its_own(sandbox
 
 def test_a_queue_has_one_reader(sandbox: Sandbox, house: Client):
     url = Inlet.objects.get().queue_url
-    with connection.copy().cursor() as cursor:
+    with closing(connection.copy()) as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"queue:{url}"])
         assert queues.receive(amazon(), now=NOW).is_busy
-        cursor.connection.close()
+        cursor.execute("SELECT pg_advisory_unlock_all()")
     assert not queues.receive(amazon(), now=NOW).is_busy
 
 
