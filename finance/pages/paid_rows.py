@@ -28,6 +28,7 @@ DAYS: Final = {
     "no_transfer": _("no transfer of this account has been seen yet"),
     "no_cycle": _("no payment term, and too few statements to tell a cycle"),
     "failed": _("the transfer has failed"),
+    "untold": _("nobody has told that they were sent"),
 }
 #: What the items between closing balance and open lines are called, and what they are.
 ITEMS: Final = {
@@ -81,6 +82,8 @@ def coming(rows: Iterable[Transfer]) -> list[Coming]:
 def _evidence(row: Transfer, site: str = "") -> str:
     if row.settlement:
         return reverse("finance:settlement", args=[row.settlement])
+    if row.statements:
+        return address("settlements", account=row.account_code, currency=row.currency, transfer="open")
     if row.evidence != "running":
         return f"{reverse('admin:finance_payout_changelist')}?{urlencode({'q': row.ref})}"
     if row.release_from is None:

@@ -29,7 +29,8 @@ def file(table: str, found: Found) -> HttpResponse:
 def _transfers(found: Found) -> Iterable[list[object]]:
     rows: list[Transfer] = found["transfers"]
     return ([row.account_code, row.currency, row.day, row.day_by, row.amount, row.evidence, row.ref, row.until,
-             row.lines, row.release_from, row.release_to, row.reserve, row.earlier, row.carried, row.failure]
+             row.statements or None, row.lines, row.release_from, row.release_to, row.reserve, row.earlier,
+             row.carried, row.failure]
             for row in rows)  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def _gaps(found: Found) -> Iterable[list[object]]:
 TABLES: Final[dict[str, tuple[tuple[str, ...], Callable[[Found], Iterable[list[object]]]]]] = {
     "transfers": (
         ("account", "currency", "expected on", "day known by", "amount", "evidence", "statement or transfer",
-         "statement until", "order lines", "released from", "released to", "apart: reserve",
+         "statement until", "statements", "order lines", "released from", "released to", "apart: reserve",
          "apart: released earlier", "apart: carried over", "why it failed"),
         _transfers,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from statistics import median
@@ -23,6 +23,8 @@ NOTHING: Final = Decimal(0)
 #: How far back statements and transfers tell what is usual.
 _HISTORY: Final = timedelta(days=400)
 _BLINK: Final = timedelta(microseconds=1)
+#: Statements of an account without word of their transfer that are told one by one.
+_FEW: Final = 3
 Key = tuple[int, str]
 
 
@@ -33,7 +35,7 @@ class Transfer:
     `evidence`: `stated` (a statement is here; its total is certain), `announced` (a transfer without a statement of
     ours), `failed`, or `running` (the cycle no statement covers yet: an estimate out of open order lines).
     `day_by` says how the day is known (`told`, `usual`) or why it is not (`no_transfer`, `no_statement`, `no_cycle`,
-    `failed`).
+    `failed`, `untold`).
     """
 
     account_id: int
@@ -49,6 +51,8 @@ class Transfer:
     ref: str = ""
     until: date | None = None
     """Last day of its statement, or the day the running one should end."""
+    statements: int = 0
+    """How many statements this stands for, where so many were told no transfer of that they are told together."""
     is_waiting: bool = False
     """The statement is announced; its lines have not come."""
     lag: int | None = None
@@ -145,8 +149,8 @@ def next_transfers(*, today: date, account: int | None = None) -> list[Transfer]
     found: list[Transfer] = []
     for key, each in past.items():
         _learn(each, key[0], told)
-        found += [_stated(accounts[key[0]], each, head, told.get((key[0], head.settlement_ref)), today)
-                  for head in each.heads if _is_coming(head)]  # fmt: skip
+        found += _together([_stated(accounts[key[0]], each, head, told.get((key[0], head.settlement_ref)), today)
+                            for head in each.heads if _is_coming(head)])  # fmt: skip
         found.append(_running(accounts[key[0]], key[1], each, reserves.get(key, NOTHING), today))
     known = {(account, head.settlement_ref) for (account, _currency), each in past.items() for head in each.heads}
     found += [_announced(accounts[row.account_id], row, today) for row in strays
@@ -236,6 +240,22 @@ def _stated(account: Account, past: _Past, head: Settlement, payout: Payout | No
         until=_last_day(past, head), is_waiting=head.status == Settlement.Status.WAITING, lag=lag,
         failure=payout.failure if payout else "",
     )  # fmt: skip
+
+
+def _together(rows: list[Transfer]) -> list[Transfer]:
+    """One row instead of many of one account whose day has passed or is unknown: nobody tells its transfers at all.
+
+    Statements whose lines have not come, and transfers that failed, stay by themselves.
+    """
+    alike = [row for row in rows if row.evidence == "stated" and not row.is_waiting]
+    if sum(1 for row in alike if row.is_late or row.day is None) <= _FEW:
+        return rows
+    one = replace(
+        alike[0], day=None, day_by="untold", is_late=False, settlement=None, ref="", lag=None, statements=len(alike),
+        until=max((row.until for row in alike if row.until), default=None),
+        amount=sum((row.amount for row in alike if row.amount), NOTHING),
+    )  # fmt: skip
+    return [one, *(row for row in rows if row not in alike)]
 
 
 def _announced(account: Account, payout: Payout, today: date) -> Transfer:

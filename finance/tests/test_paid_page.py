@@ -280,7 +280,12 @@ def test_transfers_and_bridge_take_as_many_queries_for_twenty_rows_as_for_two(am
         counts[-1].append(queries(staff, f"{HOME}/owed/?state=all&unbooked=refund"))
     assert counts[0] == counts[1]
     rows = staff.get(f"{HOME}/paid/").context["transfer_rows"]
-    assert len(rows) == 10 + 20 + 1
+    assert len(rows) == 1 + 20 + 1, "the statements together, each announced transfer, the running cycle"
+    (stated,) = (each for each in rows if each.transfer.evidence == "stated")
+    head, *listed = rows_of(staff.get(f"{stated.url}&format=csv"))
+    assert len(listed) == stated.transfer.statements == 10
+    assert sum(Decimal(dict(zip(head, each, strict=True))["header"]) for each in listed) == stated.transfer.amount
+    assert "totals of 10 statements" in text(staff.get(f"{HOME}/paid/")).replace("\u202f", " ")
 
 
 def test_nothing_is_guessed_on_the_page(amazon: Account, staff: Browser) -> None:
