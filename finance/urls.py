@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from finance.pages import are_we_paid, findings, owed, proposal, settlements, workbench
+from finance.pages import are_we_paid, entries, findings, owed, proposal, settlements, workbench
 
 app_name = "finance"
 urlpatterns = [
     path("money/paid/", are_we_paid.show, name="are_we_paid"),
+    path("money/entries/", entries.show, name="entries"),
     path("money/owed/", owed.show, name="owed"),
     path("money/findings/", findings.show, name="findings"),
     path("money/findings/decide/", findings.decide, name="decide_findings"),

@@ -11,7 +11,6 @@ from typing import Any, Final
 from django import forms
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
@@ -21,13 +20,14 @@ from domventas.core.pages import GetForm, page, with_query
 from domventas.core.tenancy import current
 from domventas.core.times import Period, day_in
 from finance.pages import paid_rows, paid_tables
-from finance.pages.paid_rows import address
+from finance.pages.headline import headlines
+from finance.pages.paid_rows import BETWEEN, address
 from finance.pages.tables import wants_csv
 from finance.pages.words import CAUSES, REASONS, place
 from finance.selectors import are_we_paid, discrepancies, receivables, workbench
 from finance.selectors.bridge import bridges
 from finance.selectors.discrepancies import Group
-from finance.selectors.receivables import Late, RollForward, Unproved, Week
+from finance.selectors.receivables import Late, Unproved, Week
 from finance.selectors.transfers import next_transfers
 from marketplaces.models import Account
 
@@ -81,17 +81,6 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Headline:
-    """What nobody can explain in one currency, of what is owed."""
-
-    currency: str
-    unexplained: Decimal
-    closing: Decimal
-    findings: int
-    differs: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Alike:
     """A row of findings: one decision, or the settlements of an account with the same cause."""
 
@@ -117,24 +106,27 @@ def show(request: HttpRequest) -> HttpResponse:
         return paid_tables.file(request.GET.get("table", "balance"), found)
     groups: list[Group] = found["groups"]
     rows = _rows(groups)
-    transfers = reverse("admin:finance_payout_changelist")
-    payouts_of = {account.code: f"{transfers}?account__id__exact={account.pk}" for account in accounts}
+    account = filters.values["account"] or ""
+    transfers = paid_rows.coming(found["transfers"], only=lambda code: with_query(request, account=code))
     context = {
         "title": _("Are we paid?"),
         "today": today,
         "now": clock(),
-        "headlines": _headlines(found["balance"], groups),
+        "headlines": headlines(found["balance"], found["by_week"], groups, transfers, account=account,
+                               period=found["period"], today=today),
         "starts": [(today + timedelta(weeks=n), today + timedelta(weeks=n + 1, days=-1)) for n in range(WEEKS)],
         "later_from": today + timedelta(weeks=WEEKS),
-        "coming": [(row, *_cells(row, today, filters.values["account"] or "")) for row in found["weeks"]],
+        "coming": [(row, *_cells(row, today, account)) for row in found["weeks"]],
         "has_sites": any(row.site for row in found["weeks"]),
         "lates": [(row, REASONS.get(row.reason, row.reason), _owed(row)) for row in found["overdue"]],
-        "transfer_rows": paid_rows.coming(found["transfers"]),
+        "transfer_rows": transfers,
         "steps": paid_rows.steps(found["bridge"], accounts),
         "findings": rows[:SHOWN],
-        "rest": _rest(rows[SHOWN:], filters.values["account"] or ""),
-        "rows": [(row, payouts_of[row.account_code], paid_rows.reserve_lines(row.account_id, row.currency))
-                 for row in found["balance"]],
+        "rest": _rest(rows[SHOWN:], account),
+        "rows": [(row, with_query(request, account=row.account_code),
+                  [paid_rows.entries(row, found["period"], what) for what in BETWEEN],
+                  paid_rows.entries(row, found["period"], "closing"),
+                  paid_rows.reserve_lines(row.account_id, row.currency)) for row in found["balance"]],
         "csv": {name: with_query(request, format="csv", table=name) for name in paid_tables.TABLES},
         "may_decide": request.user.has_perm("finance.change_discrepancy"),
         "may_add_rule": request.user.has_perm("finance.add_feerule"),
@@ -155,7 +147,8 @@ def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, 
         same_money = not values["currency"] or row.currency == values["currency"]
         return same_money and (chosen is None or getattr(row, "account_code", chosen.code) == chosen.code)
 
-    weeks = receivables.expected_weeks(today=today, weeks=WEEKS, account=chosen.pk if chosen else None)
+    account = chosen.pk if chosen else None
+    weeks = [row for row in receivables.expected_weeks(today=today, weeks=WEEKS, account=account) if wanted(row)]
     unproved = [row for row in receivables.without_evidence() if wanted(row)]
     absent = [row for row in are_we_paid.absent_settlements(today=today) if wanted(row)]
     told = {row.settlement_ref for row in absent}
@@ -165,10 +158,11 @@ def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, 
         "period": period,
         "last_day": period.last_day(),
         "chosen": chosen,
-        "transfers": [row for row in next_transfers(today=today, account=chosen.pk if chosen else None) if wanted(row)],
+        "transfers": [row for row in next_transfers(today=today, account=account) if wanted(row)],
         "balance": mine,
         "bridge": bridges(mine),
-        "weeks": _coming([week for week in weeks if wanted(week)], unproved, today, by_site=chosen is not None),
+        "by_week": weeks,
+        "weeks": _coming(weeks, unproved, today, by_site=chosen is not None),
         "overdue": [row for row in receivables.overdue_or_in_question(today=today) if wanted(row)],
         "groups": [group for group in discrepancies.groups() if wanted(group)],
         "unproved": unproved,
@@ -177,22 +171,9 @@ def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, 
                     if (chosen is None or row.account_id == chosen.pk) and wanted(row)
                     and row.settlement_ref not in told],
         "rule_gaps": [gap for gap in discrepancies.rule_gaps() if wanted(gap) and (not chosen or gap.site in sites)],
-        "tolerated": [row for row in workbench.tolerated(month=today, account=chosen.pk if chosen else None)
+        "tolerated": [row for row in workbench.tolerated(month=today, account=account)
                       if wanted(row)],
     }  # fmt: skip
-
-
-def _headlines(balance: list[RollForward], groups: list[Group]) -> list[Headline]:
-    return [
-        Headline(
-            currency=currency,
-            unexplained=sum((row.unexplained for row in balance if row.currency == currency), NOTHING),
-            closing=sum((row.closing for row in balance if row.currency == currency), NOTHING),
-            findings=sum(group.findings for group in groups if group.currency == currency),
-            differs=sum((group.amount for group in groups if group.currency == currency), NOTHING),
-        )
-        for currency in sorted({row.currency for row in balance})
-    ]
 
 
 def _coming(weeks: list[Week], unproved: list[Unproved], today: date, *, by_site: bool) -> list[Outlook]:

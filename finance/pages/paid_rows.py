@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -14,10 +14,15 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from domventas.core.times import Period
 from finance.selectors.bridge import NAMED, Bridge
+from finance.selectors.entries import WHATS
+from finance.selectors.receivables import RollForward
 from finance.selectors.transfers import Transfer
 from marketplaces.models import Account
 
+#: The roll-forward from its opening to what stands before its closing.
+BETWEEN: Final = ("opening", *WHATS)
 ONE_DAY: Final = timedelta(days=1)
 #: Items told by order lines of which something is not booked, and by what became of a statement's money.
 UNBOOKED: Final = {"refunds": "refund", "finished": "sale"}
@@ -50,6 +55,7 @@ class Coming:
 
     transfer: Transfer
     url: str
+    only: str
     how: Any
     sites: Sequence[tuple[str, Decimal, str]]
     apart: Sequence[tuple[Any, Decimal, str]]
@@ -63,16 +69,24 @@ class Item:
     url: str
 
 
+class Figure(NamedTuple):
+    """A figure of the roll-forward and the entries it is the sum of; zero has none."""
+
+    amount: Decimal
+    url: str
+    is_bad: bool = False
+
+
 def address(name: str, **asked: object) -> str:
     """A money page with its filters; empty ones are left out."""
     return f"{reverse(f'finance:{name}')}?{urlencode({key: str(value) for key, value in asked.items() if value})}"
 
 
-def coming(rows: Iterable[Transfer]) -> list[Coming]:
-    """The next transfers with their evidence."""
+def coming(rows: Iterable[Transfer], *, only: Callable[[str], str]) -> list[Coming]:
+    """The next transfers with their evidence; `only` gives the page's address for one account."""
     return [
         Coming(
-            transfer=row, url=_evidence(row), how=_how(row), apart=_apart(row),
+            transfer=row, url=_evidence(row), only=only(row.account_code), how=_how(row), apart=_apart(row),
             sites=[(site, amount, _evidence(row, site)) for site, amount in row.by_site],
         )
         for row in rows
@@ -124,6 +138,17 @@ def _apart(row: Transfer) -> list[tuple[Any, Decimal, str]]:
         url = address("settlements", account=row.account_code, currency=row.currency, transfer="below")
         found.append((_("last statement below zero"), row.carried, url))
     return found
+
+
+def entries(row: RollForward, period: Period, what: str) -> Figure:
+    """A figure of the roll-forward with its entries: a column's of the period, else all up to a day."""
+    amount: Decimal = getattr(row, what)
+    first, last = (period.start, period.last_day()) if what in WHATS else (None, period.last_day())
+    if what == "opening":
+        last = period.start - ONE_DAY
+    asked = {"account": row.account_code, "currency": row.currency, "what": what if what in WHATS else "",
+             "from": first or "", "to": last}  # fmt: skip
+    return Figure(amount, address("entries", **asked) if amount else "", what == "unexplained" and amount != 0)
 
 
 def reserve_lines(account_id: int, currency: str) -> str:

@@ -14,6 +14,7 @@ from domventas.core.tenancy import current
 from domventas.core.times import Period
 from finance.kinds import KIND_PARAMS
 from finance.models import Receivable
+from finance.selectors.entries import MOVED
 from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
@@ -58,60 +59,8 @@ def sums_by_state() -> list[StateRow]:
     ]  # fmt: skip
 
 
-#: Everything that changes what a marketplace owes, each on its own day: order lines when shipped, refunds when given,
-#: lines of the account when booked, what was paid otherwise than expected when booked, transfers when made.
-MOVEMENTS: Final = """
-WITH facts AS (
-    SELECT v.account_id, v.currency, coalesce(v.shipped_on, o.ordered_on) AS day,
-           CASE WHEN r.event = 'refund' THEN 'refunds'
-                WHEN r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]) THEN 'sales'
-                WHEN r.kind IN ('withheld_tax', 'withholding_tax') THEN 'withheld' ELSE 'fees' END AS what,
-           coalesce(r.expected, CASE WHEN r.verdict = 'no_rule' THEN r.actual END) AS amount,
-           CASE WHEN r.event = 'refund' THEN b.day END AS booked_on
-    FROM finance_receivable AS v
-    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = v.line_id
-    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
-    JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
-    LEFT JOIN LATERAL (
-        SELECT coalesce(min(s.posted_at)::date, min(x.refunded_at)::date) AS day
-        FROM (SELECT 1) AS one
-        LEFT JOIN finance_settlementline AS s
-          ON s.client_id = %(client)s AND s.order_line_id = v.line_id AND s.event = 'refund'
-         AND s.reverses IS NULL AND s.reversed_in IS NULL
-        LEFT JOIN orders_orderrefund AS x ON x.client_id = %(client)s AND x.line_id = v.line_id
-        WHERE r.event = 'refund'
-    ) AS b ON true
-    WHERE v.client_id = %(client)s
-),
-moved AS (
-    SELECT account_id, currency, coalesce(booked_on, day) AS day, what, amount FROM facts WHERE amount IS NOT NULL
-    UNION ALL
-    SELECT s.account_id, s.currency, coalesce(s.posted_at, h.period_end, h.loaded_at)::date,
-           CASE WHEN s.kind = 'unexplained' OR s.cause = 'unknown_kind' THEN 'unexplained' ELSE 'fees' END, s.amount
-    FROM finance_settlementline AS s
-    JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
-    WHERE s.client_id = %(client)s AND s.reverses IS NULL AND s.reversed_in IS NULL AND s.money_class <> 'cash'
-      AND (s.order_line_id IS NULL AND s.state <> 'awaiting' OR s.event = 'account')
-    UNION ALL
-    SELECT l.account_id, r.currency, coalesce(v.settled_on, v.shipped_on, o.ordered_on), 'unexplained',
-           coalesce(r.difference, r.actual)
-    FROM finance_linereconciliation AS r
-    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
-    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
-    LEFT JOIN finance_receivable AS v ON v.client_id = %(client)s AND v.line_id = r.line_id
-    WHERE r.client_id = %(client)s
-      AND (r.difference <> 0
-           OR r.difference IS NULL AND r.actual <> 0 AND (r.verdict <> 'no_rule' OR v.line_id IS NULL))
-    UNION ALL
-    SELECT s.account_id, s.currency, coalesce(s.posted_at, h.period_end, h.loaded_at)::date, 'awaiting', s.amount
-    FROM finance_settlementline AS s
-    JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
-    WHERE s.client_id = %(client)s AND s.reverses IS NULL AND s.reversed_in IS NULL AND s.money_class <> 'cash'
-      AND s.order_line_id IS NULL AND s.state = 'awaiting'
-    UNION ALL
-    SELECT account_id, currency, paid_on, 'payouts', -amount FROM finance_payout
-    WHERE client_id = %(client)s AND state = 'paid' AND paid_on IS NOT NULL
-)
+#: What moved the balance, added up by kind of movement.
+MOVEMENTS: Final = f"""{MOVED}
 SELECT account_id, currency,
        coalesce(sum(amount) FILTER (WHERE day < %(start)s), 0),
        coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'sales'), 0),

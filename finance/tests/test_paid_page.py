@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +14,7 @@ from django.utils.timezone import now as clock
 
 from domventas.core.models import Client
 from domventas.core.roles import Role
+from domventas.core.templatetags.figures import money, money_plain
 from domventas.core.tenancy import acting_for
 from finance.models import Discrepancy, Payout, Receivable, RuleGap, Settlement, SettlementLine
 from finance.services import discrepancies
@@ -166,6 +166,72 @@ def test_the_running_transfer_of_one_account_is_told_by_its_sites(client_dv: Cli
         assert each.sites == []
 
 
+def entry_sum(staff: Browser, url: str) -> Decimal:
+    """What the entries an address leads to add up to; their page says the same at its head."""
+    head, *rows = rows_of(staff.get(f"{url}&format=csv"))
+    amount = sum((Decimal(dict(zip(head, row, strict=True))["amount"]) for row in rows), Decimal(0))
+    assert f"{money(amount, 'EUR')} on " in text(staff.get(url)), url
+    return amount
+
+
+@pytest.mark.parametrize("days", ["", "from=2026-01-01", "from=2026-01-01&to=2026-02-01", "past"])
+def test_every_figure_of_the_roll_forward_leads_to_entries_that_add_up_to_it(
+    amazon: Account, staff: Browser, days: str
+) -> None:
+    a_month(amazon)
+    if days == "past":
+        today = clock().date()
+        days = f"from={today - timedelta(days=55)}&to={today - timedelta(days=15)}"
+    answer = staff.get(f"{HOME}/paid/?{days}")
+    seen = []
+    for row, _only, figures, closing, _reserve in answer.context["rows"]:
+        assert sum(figure.amount for figure in figures) == closing.amount == row.closing
+        for figure in [*figures, closing]:
+            assert bool(figure.url) == (figure.amount != 0)
+            if figure.url:
+                assert entry_sum(staff, figure.url) == figure.amount, figure.url
+                seen.append(figure)
+    assert len(seen) >= 5 or "2026-02-01" in days
+
+
+def test_the_head_tells_what_is_owed_first_and_each_figure_leads_to_its_rows(amazon: Account, staff: Browser) -> None:
+    a_month(amazon)
+    for query in ("", "?account=amazon-eu"):
+        answer = staff.get(f"{HOME}/paid/{query}")
+        (head,), (row,) = answer.context["headlines"], answer.context["balance"]
+        assert (head.owed, head.owing, head.unexplained) == (row.closing, 0, row.unexplained)
+        assert open_sum(staff, head.overdue_url) == head.overdue > 0
+        assert open_sum(staff, head.question_url) == head.question > 0
+        assert entry_sum(staff, head.unexplained_url) == head.unexplained != 0
+        assert head.next and head.next.transfer.day
+        tile = text(answer).split('class="kpis')[1].split("</div>\n    </div>")[0]
+        assert money_plain(row.closing, "EUR") in tile.split('class="fig"')[1].split("</div>")[0]
+        words = [tile.index(word) for word in ("Owed to us", "overdue", "in question", ">unexplained", "next transfer")]
+        assert words == sorted(words)
+    past = staff.get(f"{HOME}/paid/?from=2026-01-01&to=2026-02-01").context["headlines"]
+    assert all(head.overdue is None for head in past), "what is late is told of today only"
+
+
+def test_an_account_below_zero_is_not_taken_off_what_another_is_owed(amazon: Account, staff: Browser) -> None:
+    sold(amazon, "A", GOODS, sku=article())
+    other = account("amazon-fr", sites=["amazon.fr"])
+    settled(other, [(None, "account", "advertising", "-5.00")], ref="X")
+    reconcile(now=clock())
+    (head,) = staff.get(f"{HOME}/paid/").context["headlines"]
+    assert (head.owed, head.owing) == (dec("37.04"), dec("-5.00"))
+
+
+def test_a_name_of_an_account_sets_the_filter_of_the_page(amazon: Account, staff: Browser) -> None:
+    a_month(amazon)
+    answer = staff.get(f"{HOME}/paid/?from=2026-01-01")
+    addresses = {answer.context["rows"][0][1], *(row.only for row in answer.context["transfer_rows"])}
+    assert addresses == {f"{HOME}/paid/?from=2026-01-01&account=amazon-eu"}
+    assert "choose an account to see its sites" in text(answer)
+    chosen = staff.get(addresses.pop())
+    assert chosen.context["chosen"] == amazon
+    assert "choose an account to see its sites" not in text(chosen)
+
+
 def test_closing_and_items_add_up_to_the_open_lines(amazon: Account, staff: Browser) -> None:
     a_month(amazon)
     answer = staff.get(f"{HOME}/paid/")
@@ -261,8 +327,10 @@ def test_awaiting_an_order_is_not_awaiting_a_rule(amazon: Account, staff: Browse
     answer = staff.get(f"{HOME}/paid/?from=2026-01-01")
     (row,) = answer.context["balance"]
     assert row.awaiting == dec("25.00")
-    (found,) = re.findall(r'href="([^"]*state=awaiting_order)"', text(answer))
-    listed = rows_of(staff.get(f"{found.replace('&amp;', '&')}&format=csv"))[1:]
+    (figure,) = (figure for figure in answer.context["rows"][0][2] if "what=awaiting" in figure.url)
+    head_row, *listed = rows_of(staff.get(f"{figure.url}&format=csv"))
+    assert [dict(zip(head_row, each, strict=True))["number"] for each in listed] == [head.settlement_ref]
+    listed = rows_of(staff.get(f"{HOME}/settlements/?state=awaiting_order&format=csv"))[1:]
     assert [each[1] for each in listed] == [head.settlement_ref]
     assert len(rows_of(staff.get(f"{HOME}/settlements/?state=awaiting&format=csv"))) == 1 + 2
 
@@ -277,6 +345,7 @@ def test_transfers_and_bridge_take_as_many_queries_for_twenty_rows_as_for_two(am
         reconcile(now=clock())
         counts.append([queries(staff, f"{HOME}/paid/{query}") for query in ("", "?account=amazon-eu")])
         counts[-1].append(queries(staff, f"{HOME}/settlements/?transfer=open"))
+        counts[-1].append(queries(staff, f"{HOME}/entries/"))
         counts[-1].append(queries(staff, f"{HOME}/owed/?state=all&unbooked=refund"))
     assert counts[0] == counts[1]
     rows = staff.get(f"{HOME}/paid/").context["transfer_rows"]
