@@ -144,6 +144,11 @@ def may(role: Role | str, action: str, model: str) -> bool:
     return area is not None and action in GRANTS[Role(role)].get(area, NONE)
 
 
+def holders(action: str, model: str) -> list[Role]:
+    """The roles of people that may do it, in the order of the table; programs are nobody to ask."""
+    return [role for role in Role if role != Role.SERVICE and may(role, action, model)]
+
+
 def operator_may(action: str, model: str) -> bool:
     """Whether a platform operator may: beat, queues, clients and people as such, no business."""
     area = area_of(model)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from domventas.core.models import Client, Membership, User
 
 PASSWORD = "demo-desk-2026"  # noqa: S105 (printed by the demo; refused on servers that are not the checkout's own)
-PEOPLE = {"demo": "admin", "ops": "ops", "finance": "finance", "manager": "manager"}
+PEOPLE = {
+    "demo": "admin", "ops": "ops", "warehouse": "warehouse", "catalog": "catalog", "finance": "finance",
+    "manager": "manager",
+}  # fmt: skip
 DOMAIN = "domventas.example"
 
 
