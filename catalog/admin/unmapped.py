@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -11,26 +13,31 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from catalog.models import Sku, UnmappedItem
 from catalog.services import mapping
+from domventas.core import panels
 from domventas.core.admin import HouseAdmin
 from domventas.core.errors import DomventasError
-from domventas.core.links import to_list
+from domventas.core.whomay import who_may
 
 _FACTS = (
     "offer_ref", "seller_sku", "product_ref", "title", "account", "site", "state", "candidate", "candidate_reason",
-    "first_seen_at", "mapped_by", "mapped_at", "waiting_link",
+    "first_seen_at", "mapped_by", "mapped_at", "waiting",
 )  # fmt: skip
 
 
 @admin.register(UnmappedItem)
 class UnmappedItemAdmin(HouseAdmin):
-    """The queue of offers that hold order lines until somebody says which SKU they are."""
+    """The queue of offers that hold order lines until somebody says which SKU they are.
 
+    Orders put their columns on the page "catalog.unmapped"; without the right to see orders there are none.
+    """
+
+    change_form_outer_before_template = "catalog/_who_maps.html"
     list_display = (
         "offer_ref",
         "title",
@@ -38,8 +45,8 @@ class UnmappedItemAdmin(HouseAdmin):
         "state",
         "suggestion",
         "candidate_reason",
+        "waiting",
         "first_seen_at",
-        "waiting_link",
     )
     list_filter = ("state", "account")
     search_fields = ("offer_ref", "seller_sku", "product_ref", "title")
@@ -59,7 +66,10 @@ class UnmappedItemAdmin(HouseAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UnmappedItem]:
         """With all that the columns show."""
-        return super().get_queryset(request).select_related("account", "site", "sku", "candidate")
+        rows = super().get_queryset(request).select_related("account", "site", "sku", "candidate")
+        for drawn in panels.draw(request, "catalog.unmapped"):
+            rows = rows.annotate(**drawn.data["columns"])
+        return rows
 
     def get_urls(self) -> list[URLPattern]:
         """One address more: the click on a suggestion."""
@@ -78,10 +88,22 @@ class UnmappedItemAdmin(HouseAdmin):
             _("map to %(sku)s") % {"sku": item.candidate.code},
         )
 
-    @admin.display(description=_("waiting"))
-    def waiting_link(self, item: UnmappedItem) -> str:
-        """Orders with lines that wait for it."""
-        return to_list("orders.order", _("orders"), lines__offer_ref=item.offer_ref, lines__hold="unmapped")
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Who may only look is told who maps."""
+        context["who"] = who_may(request, "catalog.change_unmappeditem", _("Mapping an offer"))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=_("orders waiting"), ordering="waiting_orders")
+    def waiting(self, item: UnmappedItem) -> str:
+        """How many orders wait for it and how many of them have to leave, with the way to them."""
+        count, to_leave = getattr(item, "waiting_orders", 0), getattr(item, "waiting_to_leave", 0)
+        if not count:
+            return "–"
+        query = urlencode({"reason": "held", "account": item.account.code, "offer": item.offer_ref})
+        told = ngettext("%(count)d order", "%(count)d orders", count) % {"count": count}
+        if to_leave:
+            told += " · " + _("%(count)d to leave") % {"count": to_leave}
+        return format_html('<a href="{}?{}">{}</a>', reverse("orders:stuck"), query, told)
 
     def map_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Map one item to its suggested SKU."""

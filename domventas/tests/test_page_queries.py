@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
+from catalog.models import UnmappedItem
 from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
 from domventas.core.tenancy import acting_for
@@ -44,6 +45,7 @@ def grow(count: int, known: dict[str, Any]) -> None:
         make(ShipmentLine, line=line, shipment=make(Shipment, order=known["order"]))
         make(PushFlow, account=account, verb="shipments")
         make(OutboxCommand, account=account, verb="shipments", payload={"ref": "1"}, state="accepted")
+        make(UnmappedItem, account=account, state="open")
         ticket = make(Ticket, account=account)
         make(Finding, ticket=known["ticket"], account=account)
         make(Finding, ticket=ticket, account=account)
@@ -57,6 +59,7 @@ def grow(count: int, known: dict[str, Any]) -> None:
         "/", "/system/monitor/", "/system/monitor/?stream={stream.pk}", "/system/raw/{raw.pk}/", "/orders/{order.pk}/",
         "/tickets/", "/tickets/{ticket.number}/", "/admin/orders/order/", "/system/pushes/",
         "/admin/orders/shipment/", "/admin/orders/shipmentline/", "/admin/marketplaces/outboxcommand/",
+        "/admin/catalog/unmappeditem/",
     ],
 )  # fmt: skip
 def test_a_page_asks_as_often_for_twenty_rows_as_for_two(path: str, staff: Browser, client_dv: Client) -> None:

@@ -8,12 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, F, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from catalog.models import UnmappedItem
-from marketplaces.records import FeeKind
+from marketplaces.records import FeeKind, FulfillmentOwner
 from orders.models import Order, OrderCharge
-from orders.selectors.stuck import Urgency, held_lines, rank
+from orders.selectors.stuck import NOT_GONE, Urgency, held_lines, rank
 
 _GROUP = ("account_id", "account_name", "account_code", "offer_ref", "site", "currency")
 
@@ -97,3 +98,12 @@ def described(groups: Iterable[dict[str, Any]]) -> list[HeldOffer]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def waiting(*, to_leave: bool = False) -> Coalesce:
+    """For a query of unmapped items: how many orders wait for each; only those that have still `to_leave`, if so."""
+    lines = held_lines().filter(account_id=OuterRef("account_id"), offer_ref=OuterRef("offer_ref"))
+    if to_leave:
+        lines = lines.filter(order__status__in=NOT_GONE).exclude(order__fulfillment=FulfillmentOwner.MARKETPLACE)
+    counts = lines.order_by().values("offer_ref").annotate(count=Count("order", distinct=True)).values("count")
+    return Coalesce(Subquery(counts, output_field=IntegerField()), 0)

@@ -43,7 +43,7 @@ USUAL_CHECKS: Final = timedelta(days=2)
 SOON: Final = timedelta(hours=24)
 
 _TO_LEAVE: Final = (LineStatus.TO_ACCEPT, LineStatus.TO_SHIP, LineStatus.PART_SHIPPED)
-_NOT_GONE: Final = (*_TO_LEAVE, LineStatus.PENDING, LineStatus.UNKNOWN)
+NOT_GONE: Final = (*_TO_LEAVE, LineStatus.PENDING, LineStatus.UNKNOWN)
 _VOID: Final = (LineStatus.CANCELED, LineStatus.REFUSED)
 
 
@@ -110,6 +110,11 @@ class Tally:
     by_urgency: Counter[str] = field(default_factory=Counter)
     sums: dict[str, Decimal] = field(default_factory=dict)
 
+    @property
+    def to_leave(self) -> int:
+        """Orders of which something has still to leave."""
+        return self.orders - self.by_urgency[Urgency.BOOKS]
+
     def add(self, orders: int, urgency: str, currency: str, value: Decimal | None, unvalued: int) -> None:
         """Count some more."""
         self.orders += orders
@@ -139,7 +144,7 @@ def rank(now: datetime, of: str = "") -> Case:
     conditions = (
         leaves & Q(**{f"{of}ship_by__lt": now}),
         leaves & Q(**{f"{of}ship_by__lt": now + SOON}),
-        ours & Q(**{f"{of}status__in": _NOT_GONE}),
+        ours & Q(**{f"{of}status__in": NOT_GONE}),
     )
     whens = [When(condition, then=Value(place)) for place, condition in enumerate(conditions)]
     return Case(*whens, default=Value(len(conditions)), output_field=SmallIntegerField())
