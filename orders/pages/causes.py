@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -99,22 +99,26 @@ _AWAY: Final = (LineStatus.SHIPPED, LineStatus.DELIVERED, LineStatus.CLOSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """Where the next step is done: an address and its name; both empty where this person may not do it."""
+    """Where the next step is done: an address and its name."""
 
-    url: str = ""
-    label: str = ""
+    url: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """One reason of one order: what is so, what it holds up (short for a row), the next step and the way there."""
+    """One reason of one order: what is so, what it holds up (short for a row), the next step and the ways there.
+
+    `is_to_ship`: confirming a parcel frees it, and nothing but a right can be in the way.
+    """
 
     label: str
     detail: str
     short: str
     blocks: str
     step: str
-    way: Way
+    ways: list[Way]
+    is_to_ship: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +142,27 @@ class Row:
         return self.left is not None and self.left < timedelta(0)
 
 
-def row(request: HttpRequest, order: Any, told: Told | None, *, now: datetime) -> Row:
-    """The order (marked by `Stuck.orders`, with `held` lines and `odd` at hand) in words; asks nothing."""
+#: Keys of unmapped items by account and offer.
+Items = Mapping[tuple[int, str], int]
+
+
+def row(request: HttpRequest, order: Any, told: Told | None, *, now: datetime, items: Items | None = None) -> Row:
+    """The order (marked by `Stuck.orders`, with `held` lines and `odd` at hand) in words; asks nothing.
+
+    Without `items` a held line has no way to the item that frees it.
+    """
     urgency = Urgency.values[order.rank]
     runs = order.ship_by is not None and urgency != Urgency.BOOKS and order.status != LineStatus.PENDING
     return Row(
         order=order,
         urgency=urgency,
         left=order.ship_by - now if runs else None,
-        whys=list(_whys(request, order, told, urgency)),
+        whys=list(_whys(request, order, told, urgency, items or {})),
         is_odd=bool(order.odd),
     )
 
 
-def _whys(request: HttpRequest, order: Any, told: Told | None, urgency: str) -> Iterator[Why]:
+def _whys(request: HttpRequest, order: Any, told: Told | None, urgency: str, items: Items) -> Iterator[Why]:
     for reason in Reason:
         if getattr(order, f"is_{reason}"):
             cause = CAUSES[reason]
@@ -163,7 +174,8 @@ def _whys(request: HttpRequest, order: Any, told: Told | None, urgency: str) -> 
                 short=str((has_left and cause.row_books) or cause.row),
                 blocks=str((has_left and cause.books) or cause.blocks),
                 step=str(cause.step),
-                way=_way(request, reason, order),
+                ways=_to_items(request, order, items) if reason == Reason.HELD else _ways(request, reason, order),
+                is_to_ship=reason == Reason.LATE and _can_ship(order),
             )
 
 
@@ -176,19 +188,30 @@ def _detail(reason: Reason, order: Any, told: Told | None) -> str:
     return next((odd.detail for odd in order.odd if odd.code == _CODES.get(reason)), "")
 
 
-def _way(request: HttpRequest, reason: Reason, order: Any) -> Way:
+def _to_items(request: HttpRequest, order: Any, items: Items) -> list[Way]:
+    """To the unmapped item of each offer the order waits for, which is its own account's."""
     may = request.user.has_perm
-    if reason == Reason.HELD and may("catalog.view_unmappeditem") and order.held:
-        query = urlencode({"q": order.held[0].offer_ref})
-        return Way(url=f"{reverse('admin:catalog_unmappeditem_changelist')}?{query}", label=_("Map the offer"))
-    if reason == Reason.LATE and may("orders.add_shipment") and not order.held and order.status != LineStatus.TO_ACCEPT:
-        return Way(url=reverse("orders:ship", args=[order.pk]), label=_("Confirm a parcel"))
+    if not may("catalog.view_unmappeditem"):
+        return []
+    keys = dict.fromkeys(items.get((order.account_id, line.offer_ref)) for line in order.held)
+    label = _("Map the offer") if may("catalog.change_unmappeditem") else _("See the offer")
+    return [Way(url=reverse("admin:catalog_unmappeditem_change", args=[pk]), label=label) for pk in keys if pk]
+
+
+def _ways(request: HttpRequest, reason: Reason, order: Any) -> list[Way]:
+    may = request.user.has_perm
+    query = urlencode({"q": order.external_id})
+    if reason == Reason.LATE and _can_ship(order) and may("orders.add_shipment"):
+        return [Way(url=reverse("orders:ship", args=[order.pk]), label=_("Confirm a parcel"))]
     if reason == Reason.UNTOLD and may("orders.view_shipment"):
-        query = urlencode({"q": order.external_id})
-        return Way(url=f"{reverse('admin:orders_shipment_changelist')}?{query}", label=_("See its parcels"))
+        return [Way(url=f"{reverse('admin:orders_shipment_changelist')}?{query}", label=_("See its parcels"))]
     if reason == Reason.UNREAD and may("marketplaces.view_quarantined"):
-        query = urlencode({"q": order.external_id})
-        return Way(url=f"{reverse('admin:marketplaces_quarantined_changelist')}?{query}", label=_("See the quarantine"))
+        url = f"{reverse('admin:marketplaces_quarantined_changelist')}?{query}"
+        return [Way(url=url, label=_("See the quarantine"))]
     if reason == Reason.TOTAL and order.raw_id and may("marketplaces.view_rawdocument"):
-        return Way(url=reverse("marketplaces:raw", args=[order.raw_id]), label=_("Raw document"))
-    return Way()
+        return [Way(url=reverse("marketplaces:raw", args=[order.raw_id]), label=_("Raw document"))]
+    return []
+
+
+def _can_ship(order: Any) -> bool:
+    return not order.held and order.status != LineStatus.TO_ACCEPT

@@ -7,11 +7,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
+from catalog.selectors.unmapped import items_of
 from domventas.core import panels, reveal
 from domventas.core.pages import page
-from orders.models import Order
+from domventas.core.whomay import who_may
+from orders.models import Order, OrderLine
 from orders.models.orders import OPEN_STATUSES
 from orders.selectors import detail, shipments
 
@@ -28,6 +31,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         (drawn.panel, render_to_string(drawn.panel.template, dict(drawn.data), request))
         for drawn in panels.draw(request, "orders.order", found.order)
     ]
+    is_open = found.order.status in OPEN_STATUSES
     context = {
         "title": found.order.external_id,
         "detail": found,
@@ -36,10 +40,18 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "reveal_url": _reveal_url(request, found),
         "parcel_states": [(state, *how) for state, how in shipments.STATES.items()],
         "parcels": shipments.of_order(found.order),
-        "may_ship": request.user.has_perm("orders.add_shipment") and found.order.status in OPEN_STATUSES,
+        "may_ship": is_open and request.user.has_perm("orders.add_shipment"),
+        "who_ships": who_may(request, "orders.add_shipment", _("Confirming a parcel")) if is_open else None,
+        "lines": _with_items(found),
         "may_see_raw": request.user.has_perm("marketplaces.view_rawdocument"),
     }
     return page(request, "orders/order.html", context)
+
+
+def _with_items(found: detail.Detail) -> list[tuple[OrderLine, int | None]]:
+    """Each line with the unmapped item of its offer, if that is unknown."""
+    unknown = items_of((line.account_id, line.offer_ref) for line in found.lines if line.sku_id is None)
+    return [(line, unknown.get((line.account_id, line.offer_ref))) for line in found.lines]
 
 
 def _reveal_url(request: HttpRequest, found: detail.Detail) -> str:

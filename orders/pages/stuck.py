@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from django import forms
@@ -19,17 +20,23 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
+from catalog.selectors.unmapped import items_of
 from domventas.core.pages import GetForm, page, with_query
 from domventas.core.sheets import as_csv
+from domventas.core.whomay import who_may
 from marketplaces.models import Account, AccountSite
 from orders.models import Order, OrderException
 from orders.pages import causes
 from orders.pages.causes import CAUSES
 from orders.selectors import held
-from orders.selectors.stuck import SORTS, Reason, Stuck, Tallies, Urgency, Wanted, held_lines, unread_elsewhere
+from orders.selectors.stuck import SORTS, Reason, Stuck, Tallies, Tally, Urgency, Wanted, held_lines, unread_elsewhere
 from orders.services import exceptions
 
 PER_PAGE: Final = 50
+#: So many held offers stand above the orders of all reasons; the reason's own page has the others.
+FIRST_OFFERS: Final = 8
+#: What a held line needs, and what a late order needs.
+MAP, SHIP = "catalog.change_unmappeditem", "orders.add_shipment"
 SORT_NAMES: Final = (
     ("urgency", _("the most urgent first")),
     ("ship_by", _("by ship-by date")),
@@ -75,11 +82,12 @@ def show(request: HttpRequest) -> HttpResponse:
     filters, found = Filters(request.GET), Stuck(now=now)
     wanted = filters.wanted
     orders = found.orders(wanted).order_by(*SORTS[filters.values["sort"]])
-    groups = held.by_offer(orders, now=now) if wanted.reason == Reason.HELD else None
+    groups = _groups(found, wanted)
     if request.GET.get("format") == "csv":
         return _file(request, found, orders, groups)
     shown = Paginator(_detailed(orders), PER_PAGE).get_page(request.GET.get("page"))
-    offers = Paginator(groups, PER_PAGE).get_page(request.GET.get("offers")) if groups is not None else None
+    offers = _offers(request, wanted, groups)
+    items = items_of((order.account_id, line.offer_ref) for order in shown for line in order.held)
     tallies = found.tallies(wanted)
     may = request.user.has_perm
     context = {
@@ -90,13 +98,16 @@ def show(request: HttpRequest) -> HttpResponse:
         "reasons": _reasons(request, tallies, wanted),
         "all_url": with_query(request, reason=None, offer=None, **FIRST),
         "any_urgency_url": with_query(request, urgency=None, **FIRST),
-        "count": tallies.by_reason[wanted.reason] if wanted.reason else tallies.every,
+        "count": _count(tallies, wanted),
+        "leave": _count(tallies, wanted).to_leave,
         "reason_label": Reason(wanted.reason).label if wanted.reason else "",
-        "rows": [causes.row(request, order, found.untold.get(order.pk), now=now) for order in shown],
+        "rows": [causes.row(request, order, found.untold.get(order.pk), now=now, items=items) for order in shown],
         "turns": _turns(request, shown, "page"),
         "offers": [(offer, with_query(request, offer=offer.offer_ref, site=offer.site, **FIRST) + "#orders")
-                   for offer in held.described(offers)] if offers is not None else None,
-        "offer_turns": _turns(request, offers, "offers") if offers is not None else None,
+                   for offer in held.described(offers)],
+        "offer_count": offers.paginator.count if offers else 0,
+        "offer_turns": _turns(request, offers, "offers") if offers and wanted.reason else None,
+        "offers_url": with_query(request, reason=Reason.HELD, offer=None, **FIRST),
         "offers_csv": with_query(request, format="csv", table="offers"),
         "sorts": {name: with_query(request, sort=name, **FIRST) + "#orders" for name in SORTS},
         "sort": filters.values["sort"],
@@ -104,7 +115,9 @@ def show(request: HttpRequest) -> HttpResponse:
         "next_url": _next_url(request),
         "is_narrowed": any(request.GET.get(name) for name in filters.fields),
         "here": request.get_full_path(),
-        "may_map": may("catalog.change_unmappeditem"),
+        "may_map": may(MAP),
+        "who_maps": who_may(request, MAP, _("Mapping an offer")),
+        "who_ships": who_may(request, SHIP, _("Confirming a parcel")),
         "may_see_items": may("catalog.view_unmappeditem"),
         "may_see_runbook": may("marketplaces.view_stream"),
         "may_see_to": may("orders.change_orderexception"),
@@ -135,8 +148,28 @@ def _next_url(request: HttpRequest) -> str:
     return f"{reverse('tickets:board')}?type=unshipped_order" if request.user.has_perm("tickets.view_ticket") else ""
 
 
+def _groups(found: Stuck, wanted: Wanted) -> QuerySet[Any, dict[str, Any]] | None:
+    """What the wanted orders wait for, by offer; None for a reason that has nothing to do with offers."""
+    if wanted.reason not in ("", Reason.HELD):
+        return None
+    return held.by_offer(found.orders(replace(wanted, reason=Reason.HELD)), now=found.now)
+
+
+def _offers(request: HttpRequest, wanted: Wanted, groups: QuerySet[Any, dict[str, Any]] | None) -> Any:
+    """The offers of this page: the first few among all reasons, else all of them, page by page."""
+    if groups is None:
+        return []
+    if wanted.reason:
+        return Paginator(groups, PER_PAGE).get_page(request.GET.get("offers"))
+    return Paginator(groups, FIRST_OFFERS).get_page(1)
+
+
+def _count(tallies: Tallies, wanted: Wanted) -> Tally:
+    return tallies.by_reason[wanted.reason] if wanted.reason else tallies.every
+
+
 def _urgencies(request: HttpRequest, tallies: Tallies, wanted: Wanted) -> list[dict[str, Any]]:
-    of = tallies.by_reason[wanted.reason] if wanted.reason else tallies.every
+    of = _count(tallies, wanted)
     return [
         {
             "name": urgency.value,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils.html import strip_tags
 from django.utils.timezone import now as clock
 
@@ -18,9 +19,9 @@ from catalog.models import UnmappedItem
 from domventas.core.models import Membership, User
 from domventas.core.tenancy import acting_for
 from domventas.tests.filler import make
-from marketplaces.models import AccountSite, Quarantined, Site
+from marketplaces.models import Account, AccountSite, Quarantined, Site
 from marketplaces.records import FeeKind, LineStatus, OrderLineRecord
-from orders.models import OrderException, OrderLine
+from orders.models import Order, OrderException, OrderLine
 from orders.services.ingest import ingest
 from orders.tests.conftest import NOW, Shop, line, order
 from orders.tests.test_admin import FORM, browser
@@ -67,7 +68,8 @@ def test_a_stranger_reads_which_orders_are_stuck_why_how_urgent_and_what_to_do(d
     page = words(answer)
     assert 'href="/c/dom-ventas/system/runbooks/stuck-orders/"' in answer.content.decode()
     for told in (
-        "4 orders do not move by themselves", "OLATE", "30 h late", "OSOON", "6 h left", "OBOOKS", "only books",
+        "2 orders have to leave and do not (1 late) · 2 wait in the books only", "OLATE", "30 h late",
+        "OSOON", "6 h left", "OBOOKS", "only books",
         "99.00 EUR stated, 20.00 EUR in its lines", "raises the account&#x27;s late shipment rate",
         "must not leave before the offer is mapped", "cost and fees are unknown until the offer is mapped",
         "Map the offer to its SKU, once", "to ship", "delivered", "Amazon EU · amazon.com", "47.60 EUR", "23.80 USD",
@@ -129,9 +131,59 @@ def test_a_mapping_never_leads_out_of_the_house(desk: Shop, client_dv: Any, wher
     assert done["Location"] == "/c/dom-ventas/admin/catalog/unmappeditem/"
 
 
-def test_who_may_not_map_is_told_who_may(desk: Shop, client_dv: Any) -> None:
-    page = browser(client_dv, "ops").get(f"{PAGE}?reason=held").content.decode()
-    assert "Map to CORVO-1" not in page and "people with the role catalog" in page
+def test_who_may_not_map_is_told_who_may(desk: Shop, client_dv: Any, client2: Any) -> None:
+    for name, client in {"cara@example.com": client_dv, "elsewhere@example.com": client2}.items():
+        Membership.objects.create(user=User.objects.create_user(name, "pw"), client=client, role="catalog")
+    staff = browser(client_dv, "ops")
+    page = words(staff.get(PAGE))
+    assert "Map to CORVO-1" not in page and "Map the offer to" in page
+    told = "Mapping an offer is for people with the role catalog. Here: cara@example.com."
+    assert told in page and "elsewhere" not in page and "By design administrators" not in page
+    item = words(staff.get(f"/c/dom-ventas/admin/catalog/unmappeditem/{UnmappedItem.objects.get().pk}/change/"))
+    assert told in item and "elsewhere" not in item
+    assert "Mapping an offer is for" not in words(browser(client_dv, "catalog").get(PAGE))
+
+
+def test_an_administrator_is_told_that_he_gives_the_right_and_does_not_use_it(desk: Shop, client_dv: Any) -> None:
+    page = words(browser(client_dv, "admin").get(PAGE))
+    assert "role catalog. Nobody here has it yet. By design administrators do not do it themselves" in page
+    assert "Confirming a parcel is for people with one of the roles operations, warehouse." in page
+
+
+def test_a_row_leads_to_the_unmapped_item_of_its_own_account(desk: Shop, client_dv: Any) -> None:
+    other = make(Account, code="amazon-two", channel="amazon", name="Amazon Two")
+    make(UnmappedItem, account=other, offer_ref="corvo 1", state="open")
+    mine = UnmappedItem.objects.get(account=desk.account)
+    url = f"/c/dom-ventas/admin/catalog/unmappeditem/{mine.pk}/change/"
+    for role, label in {"ops": "See the offer", "catalog": "Map the offer"}.items():
+        rows = browser(client_dv, role).get(f"{PAGE}?reason=held").context["rows"]
+        ways = [(way.url, way.label) for row in rows for why in row.whys for way in why.ways]
+        assert ways == [(url, label)] * 2
+    order_page = browser(client_dv, "finance").get(f"/c/dom-ventas/orders/{rows[0].order.pk}/")
+    assert url in order_page.content.decode()
+
+
+def test_a_late_order_has_its_button_or_says_whose_it_is(desk: Shop, client_dv: Any) -> None:
+    late = Order.objects.get(external_id="OLATE")
+    ship = f"/c/dom-ventas{reverse('orders:ship', args=[late.pk])}"
+    ops, finance = browser(client_dv, "ops"), browser(client_dv, "finance")
+    for place in (f"{PAGE}?reason=late", f"/c/dom-ventas{reverse('orders:order', args=[late.pk])}"):
+        may = ops.get(place).content.decode()
+        assert f'href="{ship}"' in may and "Confirming a parcel is for" not in may
+        told = finance.get(place)
+        assert f'href="{ship}"' not in told.content.decode()
+        assert "one of the roles operations, warehouse. Here: ops@example.com." in words(told)
+
+
+def test_the_first_offers_stand_above_the_orders_and_lead_to_all(shop: Shop, client_dv: Any) -> None:
+    ingest(shop.account, [order(n, lines=(strange(1, f"S{n}"),)) for n in range(9)], now=NOW)
+    staff = browser(client_dv, "catalog")
+    page = staff.get(PAGE)
+    assert (len(page.context["offers"]), page.context["offer_count"]) == (8, 9)
+    assert "All 9 unknown offers" in words(page)
+    assert len(staff.get(page.context["offers_url"]).context["offers"]) == 9
+    assert len(rows_of(staff.get(page.context["offers_csv"]))) == 9
+    assert staff.get(f"{PAGE}?reason=late").context["offers"] == []
 
 
 def test_what_is_odd_is_seen_to_from_its_row(desk: Shop, client_dv: Any, client2: Any) -> None:

@@ -114,7 +114,7 @@ def _stuck_row(reason: Reason, tally: Tally) -> dict[str, Any]:
     if reason != Reason.LATE:  # all of those have still to leave, and are late
         row |= {
             "lines": tally.lines,
-            "to_ship": tally.orders - tally.by_urgency[Urgency.BOOKS],
+            "to_ship": tally.to_leave,
             "late": tally.by_urgency[Urgency.LATE],
             "soon": tally.by_urgency[Urgency.SOON],
         }
