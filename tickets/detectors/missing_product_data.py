@@ -40,7 +40,7 @@ def find(look: Look) -> Iterator[Seen]:
             impact_day=None if held else Decimal(0),
             deadline_at=offer.ship_by if held and offer.ship_by and offer.ship_by < horizon else None,
             happened_at=offer.first_order_at,
-            refs={"sku": offer.seller_sku, "offer": offer.offer_ref},
+            refs={"sku": offer.seller_sku, "offer": offer.offer_ref, "item_id": offer.item_id},
             facts={"order lines": offer.line_count, "waiting to ship": offer.waiting_count, "title": offer.title},
         )
 
