@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Final
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from domventas.core import times
 from domventas.core.calendars import Calendar
 from marketplaces.models import OutboxCommand
 from orders.selectors import unshipped
@@ -58,8 +60,14 @@ def find(look: Look) -> Iterator[Seen]:
             yield _held(row, calendar, look)
         elif row.order_id not in told or told[row.order_id].left:
             flowing.append(row)
+    held = Counter(_wave_key(row) for row in rows if row.hold and row.ship_by is not None and row.ship_by >= look.now)
     for wave in unshipped.waves(flowing, calendars, now=look.now):
-        yield from _wave(wave)
+        yield from _wave(wave, held[_wave_key(wave.orders[0])])
+
+
+def _wave_key(row: Waiting) -> tuple[int, str, date | None]:
+    """Whose wave the order would leave in."""
+    return row.account_id, row.site, times.day_in(row.zone, row.ship_by) if row.ship_by else None
 
 
 def _stuck(told: Mapping[int, Confirmed], look: Look) -> dict[int, Told]:
@@ -107,8 +115,11 @@ def _unconfirmed_words(parcel: Told) -> tuple[str, str]:
     )
 
 
-def _wave(wave: Wave) -> Iterator[Seen]:
-    """The orders of a wave: all of one ticket, which is information until it is a problem."""
+def _wave(wave: Wave, held: int) -> Iterator[Seen]:
+    """The orders of a wave: all of one ticket, which is information until it is a problem.
+
+    So many more of its day are `held`: they are none of it, and its words say so, as nobody must pack them.
+    """
     first, count = wave.orders[0], len(wave.orders)
     told = {"count": count, "day": wave.day.isoformat(), "site": first.site}
     title = ngettext(
@@ -116,12 +127,19 @@ def _wave(wave: Wave) -> Iterator[Seen]:
     )
     title %= told
     cause, action = _wave_words(wave)
+    if held:
+        title += ngettext("; %(held)d more is held", "; %(held)d more are held", held) % {"held": held}
+        more = ngettext(
+            "Not among them: %(held)d order of that day that waits for an unknown offer and must not leave.",
+            "Not among them: %(held)d orders of that day that wait for an unknown offer and must not leave.", held,
+        )  # fmt: skip
+        cause = f"{cause} {more % {'held': held}}"
     for row in wave.orders:
         yield _seen(
             row, "wave", _("To ship: %(order)s") % {"order": row.ref}, cause, action,
             key=f"wave:{first.account}:{first.site}:{wave.day}", ticket_title=title,
             impact_day=NOTHING if wave.odds is Odds.FINE else None, severity=SEVERITY[wave.odds],
-            facts={"left in the wave": count, "working hours left": f"{wave.left:.1f}"},
+            facts={"left in the wave": count, "held besides": held, "working hours left": f"{wave.left:.1f}"},
         )  # fmt: skip
 
 

@@ -115,6 +115,17 @@ def test_late_and_held_orders_have_tickets_of_their_own(place: Place) -> None:
     assert by_check["held"].suppressed_by == "missing_product_data"
 
 
+def test_a_wave_says_how_many_orders_of_its_day_are_held_and_none_of_it(place: Place) -> None:
+    place()
+    place()
+    for ship_by in (EVENING, EVENING, EVENING, EVENING + timedelta(days=1), NOW - timedelta(hours=1)):
+        place(ship_by, hold="unmapped")
+    waves = [item for item in seen() if item.check == "wave"]
+    assert {item.ticket_title for item in waves} == {"2 orders to ship by 2026-11-23, amazon.de; 3 more are held"}
+    assert len(waves) == 2 and waves[0].facts["held besides"] == 3
+    assert "Not among them: 3 orders of that day that wait for an unknown offer" in waves[0].cause
+
+
 def test_exactly_at_its_ship_by_an_order_is_not_late(place: Place) -> None:
     place(NOW)
     assert [item.check for item in seen(NOW)] == ["wave"]
