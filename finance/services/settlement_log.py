@@ -29,7 +29,8 @@ def materialize(account: Account, *, refs: Iterable[str] = (), now: datetime) ->
     """Book the waiting settlements of an account, and those named in `refs`, from the transactions that name them.
 
     A waiting one is booked when its transactions add up to its header, or when the log has been read beyond the end of
-    its period; one without any transaction goes on waiting, because nothing has been stated that could be wrong.
+    its period; one without any transaction goes on waiting, because nothing has been stated that could be wrong, unless
+    it is about nothing itself: a period of 0.00 in which nothing happened is whole.
     Raises: SettlementRefused: transactions in another currency than the settlement's.
     """
     with transaction.atomic():
@@ -41,7 +42,9 @@ def materialize(account: Account, *, refs: Iterable[str] = (), now: datetime) ->
         results = []
         for settlement in waiting.order_by("pk"):
             count, total = facts[settlement.pk]
-            if not count or (not settlement.digest and not _is_told(settlement, total, read_until)):
+            if not (count or _is_about_nothing(settlement, read_until)):
+                continue
+            if not settlement.digest and not _is_told(settlement, total, read_until):
                 continue
             with stages.from_log(account, settlement.settlement_ref, payouts) as stage:
                 results.append(book(stage, account, settlement, raw_id=settlement.raw_id, now=now))
@@ -64,9 +67,7 @@ def _logged(account: Account, refs: list[str]) -> tuple[dict[int, tuple[int, Dec
     with connection.cursor() as cursor:
         cursor.execute(sql.LOG_TYPES, params)
         raw_types = [row[0] for row in cursor.fetchall()]
-        if not raw_types:
-            return {}, []
-        payouts = KindBook.of_channel(account.channel).of_kind(raw_types, FeeKind.PAYOUT)
+        payouts = KindBook.of_channel(account.channel).of_kind(raw_types, FeeKind.PAYOUT) if raw_types else []
         cursor.execute(sql.LOGGED, {**params, "payout_types": payouts})
         return {pk: (count, total) for pk, count, total in cursor.fetchall()}, payouts
 
@@ -78,8 +79,16 @@ def _read_until(account: Account) -> datetime | None:
 
 def _is_told(settlement: Settlement, total: Decimal, read_until: datetime | None) -> bool:
     """Whether the log has said all it will say about a settlement."""
-    if total == settlement.header_total:
-        return True
+    return total == settlement.header_total or _is_read_beyond(settlement, read_until)
+
+
+def _is_about_nothing(settlement: Settlement, read_until: datetime | None) -> bool:
+    """Whether a settlement states that nothing is paid, and the log has nothing for it and never will."""
+    return settlement.header_total == 0 and not settlement.digest and _is_read_beyond(settlement, read_until)
+
+
+def _is_read_beyond(settlement: Settlement, read_until: datetime | None) -> bool:
+    """Whether the log has been read to where it adds nothing to a settlement any more."""
     if settlement.period_end is None or read_until is None:
         return False
     return read_until >= settlement.period_end + SETTLING

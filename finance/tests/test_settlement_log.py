@@ -18,6 +18,7 @@ from finance.models import Payout, Settlement, SettlementLine, Transaction
 from finance.selectors.settlements import is_balanced, sums_by_kind
 from finance.services.reconcile import reconcile
 from finance.services.reference import sync_reference
+from finance.services.settlement_log import materialize_waiting
 from finance.services.transactions import load_transactions
 from finance.testing import NOW, account, logged, order, settlement
 from finance.tests.test_settlements import tuples_written
@@ -98,6 +99,21 @@ def test_a_log_whose_last_page_was_empty_completes_a_cycle_at_the_next_reconcili
     reconcile(now=NOW)
     booked = Settlement.objects.get()
     assert (booked.status, booked.difference) == ("inconsistent", Decimal("2.36"))
+
+
+def test_a_cycle_of_nothing_is_whole_once_the_log_was_read_beyond_it(bunnings: Account) -> None:
+    settlements.load(bunnings, [cycle("0.00")], run=RUN)
+    end = Settlement.objects.get().period_end
+    assert end is not None
+    stream = Stream.objects.create(account=bunnings, flow="transactions", complete_until=end + timedelta(hours=12))
+    materialize_waiting(now=NOW)
+    assert Settlement.objects.get().status == "waiting", "the log may still add to it"
+    stream.complete_until = end + timedelta(hours=24)
+    stream.save()
+    for _again in range(2):
+        materialize_waiting(now=NOW)
+        stored = Settlement.objects.get()
+        assert (stored.status, stored.line_count, stored.lines_total) == ("loaded", 0, Decimal(0))
 
 
 def test_a_cycle_nothing_was_told_about_goes_on_waiting(bunnings: Account) -> None:
