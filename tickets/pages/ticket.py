@@ -58,7 +58,7 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
     findings = Paginator(tickets.findings_of(ticket), PER_PAGE).get_page(request.GET.get("page"))
     detector = DETECTORS.get(ticket.type)
     for finding in findings:
-        finding.place = place_of(finding.refs)  # type: ignore[attr-defined]  # for this page only
+        finding.place = place_of(finding.refs, request.user.has_perm)  # type: ignore[attr-defined]  # for this page only
         finding.runbook = _runbook(request, finding)  # type: ignore[attr-defined]  # likewise
     context = {
         "title": ticket.title,

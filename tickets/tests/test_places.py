@@ -21,7 +21,7 @@ from tickets.pages.places import PLACES, place_of
 @pytest.mark.parametrize("where", PLACES)
 def test_a_place_has_an_address(where: str) -> None:
     row = 5 if where in ("order", "account") else None
-    found = place_of({"where": where, "where_row": row, "where_only": {"q": "A & B"}})
+    found = place_of({"where": where, "where_row": row, "where_only": {"q": "A & B"}}, bool)
     assert found is not None and found[1].endswith("?q=A+%26+B") and ("5" in found[1]) == bool(row)
 
 
@@ -29,7 +29,11 @@ def test_detectors_name_known_places_only() -> None:
     code = "".join(path.read_text("utf-8") for path in Path(detectors.__path__[0]).rglob("*.py"))
     named = set(re.findall(r'where(?:": |=|: str = )"(\w+)"', code))
     assert named and named <= set(PLACES)
-    assert place_of({}) is None and place_of({"where": "nowhere"}) is None
+    assert place_of({}, bool) is None and place_of({"where": "nowhere"}, bool) is None
+
+
+def test_who_may_not_look_at_a_place_is_told_its_name_only() -> None:
+    assert place_of({"where": "settlements"}, lambda right: right != "finance.view_settlement") == ("Settlements", "")
 
 
 def test_the_ticket_leads_to_where_it_is_put_right(acting: Client) -> None:
@@ -57,7 +61,7 @@ def test_lists_take_the_filters_detectors_give_them(acting: Client) -> None:
         ("monitor", {}), ("quarantine", {}), ("drift", {}), ("settlements", {}),
     ]  # fmt: skip
     for where, only in given:
-        found = place_of({"where": where, "where_only": only})
+        found = place_of({"where": where, "where_only": only}, bool)
         assert found is not None
         answer = who.get(f"/c/dom-ventas{found[1]}")
         assert answer.status_code == 200 and "e=1" not in answer.request["QUERY_STRING"], where
