@@ -171,6 +171,7 @@ class OrderAdmin(FactsAdmin):
 #: Filters that other pages link with.
 _LINKED = {
     "lines__sku__id__exact", "lines__listing__id__exact", "lines__offer_ref", "lines__hold", "account__id__exact",
+    "account__code",
 }  # fmt: skip
 
 

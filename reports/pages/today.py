@@ -58,7 +58,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "accounts": rows if may_see_money or request.user.has_perm("orders.view_order") else [],
         "overnight": today.overnight(since=now - timedelta(hours=24)),
         "told": writing_back(since=now - timedelta(hours=24)) if _may_see_pushes(request) else None,
-        "conflicts": _conflicts(),
+        "conflicts": _conflicts(request),
         "now": now,
         "filters": filters.strip(request),
     }
@@ -78,25 +78,33 @@ def _complete() -> dict[int, datetime | None]:
     return dict(Stream.objects.filter(flow="orders").values_list("account_id", "complete_until"))
 
 
-def _conflicts() -> list[dict[str, Any]]:
-    counts = today.conflicts()
+def _conflicts(request: HttpRequest) -> list[dict[str, Any]]:
+    """What stands in the way, of what this person may look at."""
+    counts, may = today.conflicts(), request.user.has_perm
     rows = (
-        ("unmapped", _("Offers without a SKU"), "admin:catalog_unmappeditem_changelist", "?state__exact=open"),
         (
-            "inconsistent",
-            _("Settlements whose header differs"),
-            "admin:finance_settlement_changelist",
-            "?status__exact=inconsistent",
+            "unmapped", _("Offers without a SKU"), "catalog.view_unmappeditem",
+            reverse("admin:catalog_unmappeditem_changelist") + "?state__exact=open",
         ),
-        ("discrepancies", _("Payment discrepancies open"), "finance:are_we_paid", "#findings"),
-        ("quarantined", _("Records in quarantine"), "admin:marketplaces_quarantined_changelist", ""),
-    )
+        (
+            "inconsistent", _("Settlements whose header differs"), "finance.view_settlement",
+            reverse("admin:finance_settlement_changelist") + "?status__exact=inconsistent",
+        ),
+        (
+            "discrepancies", _("Payment discrepancies open"), "finance.view_settlement",
+            reverse("finance:are_we_paid") + "#findings",
+        ),
+        (
+            "quarantined", _("Records in quarantine"), "marketplaces.view_quarantined",
+            reverse("admin:marketplaces_quarantined_changelist"),
+        ),
+    )  # fmt: skip
     found = [
-        {"label": label, "count": counts[key], "url": reverse(route) + tail}
-        for key, label, route, tail in rows
-        if counts[key]
+        {"label": label, "count": counts[key], "url": url}
+        for key, label, right, url in rows
+        if counts[key] and may(right)
     ]
-    return [*_stuck(), *found]
+    return [*(_stuck() if may("orders.view_order") else []), *found]
 
 
 def _stuck() -> list[dict[str, Any]]:
