@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any, Final
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -22,8 +23,10 @@ from finance.models import Receivable
 from finance.pages.words import REASONS
 from finance.selectors.coverage import cost_coverage
 from finance.selectors.reconciliation import lines_beside
-from finance.selectors.statements import Absent, absent_statements
+from finance.selectors.statements import Absent, absent_statements, newest_statements
 from finance.selectors.waterfall import Waterfall, waterfalls
+from marketplaces.pages.by_file import Step, comes_by_file
+from marketplaces.pages.runbooks import address_of
 from orders.models import Order
 
 #: Share of sold lines with a known cost under which a margin is not to be believed.
@@ -101,13 +104,32 @@ def _missing(absent: list[Absent], *, named: bool) -> list[Fact]:
 def statements(request: HttpRequest, subject: object) -> dict[str, Any]:
     """For the integration monitor: what is read on time and yet not here."""
     absent = absent_statements(today=day_in(Client.objects.get(pk=current().one).zone, clock()))
-    counts = Counter(row.account_id for row in absent)
-    words = {n: ngettext("%(count)d statement missing", "%(count)d statements missing", n) for n in counts.values()}
+    by_account: dict[int, list[Absent]] = defaultdict(list)
+    for row in absent:
+        by_account[row.account_id].append(row)
+    by_file = {row.account_id for row in absent if comes_by_file(row.channel, "settlements")}
     return {
         "facts": _missing(absent, named=True),
         "whole": _("every statement that is due is here"),
-        "missing": {(account, "settlements"): words[n] % {"count": n} for account, n in counts.items()},
+        "missing": {(account, "settlements"): _absence(rows) for account, rows in by_account.items()},
+        "steps": {(account, "settlements"): _step(by_file=account in by_file) for account in by_account},
+        "newest": {(account, "settlements"): end for account, end in newest_statements().items()},
     }
+
+
+def _absence(rows: list[Absent]) -> str:
+    """How many are missing of one account, and since when."""
+    words = ngettext(
+        "%(count)d statement missing, due %(day)s", "%(count)d statements missing, due from %(day)s", len(rows)
+    )
+    return words % {"count": len(rows), "day": date_format(min(row.due_on for row in rows), "j M")}
+
+
+def _step(*, by_file: bool) -> Step:
+    text = _("Look for it in the seller portal; import its file, or ask the marketplace.")
+    if by_file:
+        text = _("Fetch the statement from the seller portal and have its file imported.")
+    return Step(text=str(text), url=address_of("statements-by-file"), label=str(_("How to bring its file")))
 
 
 money = Panel(page="orders.order", name="finance", title=_("Money of this order"), template="finance/_order.html",

@@ -10,6 +10,8 @@ from math import ceil
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from django.db.models import Max
+
 from domventas.core.models import Client
 from domventas.core.tenancy import current
 from domventas.core.times import zone
@@ -96,6 +98,12 @@ def absent_statements(*, today: date) -> list[Absent]:
                     )
                 )  # fmt: skip
     return sorted(found, key=lambda row: (row.account_code, row.currency, row.start, row.what))
+
+
+def newest_statements() -> dict[int, datetime]:
+    """By account: the end of the newest statement that came with its lines; one query."""
+    came = Settlement.objects.exclude(period_end=None).exclude(status=Settlement.Status.WAITING)
+    return dict(came.order_by().values_list("account_id").annotate(end=Max("period_end")))
 
 
 def _heads() -> dict[tuple[int, str], list[_Head]]:

@@ -19,6 +19,7 @@ from domventas.core.pages import GetForm, is_fragment, page, with_query
 from domventas.core.sheets import as_csv
 from marketplaces.models import Account, Stream
 from marketplaces.pages import border as lower
+from marketplaces.pages.by_file import FileCell, Known, Step, file_cells
 from marketplaces.pages.subscriptions import SUBSCRIBE
 from marketplaces.pages.whole import is_wrong, whole
 from marketplaces.pages.words import FLOWS, HEALTHS, LOOKS
@@ -59,14 +60,22 @@ class Filters(GetForm):
 
     def wants(self, row: Row, missing: Mapping[tuple[int, str], str]) -> bool:
         """Whether the row is among what was asked for."""
-        values = self.values
-        state = values["state"]
+        state = self.values["state"]
         of_state = {"wrong": is_wrong(row), "needs": needs_somebody(row, missing)}
-        return (
-            values["account"] in (None, "", self.accounts[str(row.account_id)].code)
-            and values["flow"] in (None, "", row.flow)
-            and (state in (None, "", row.health.value) or of_state.get(state, False))
+        return self._fits(row.account_id, row.flow) and (
+            state in (None, "", row.health.value) or of_state.get(state, False)
         )
+
+    def wants_file(self, cell: FileCell) -> bool:
+        """Whether what nothing reads is among what was asked for."""
+        state = self.values["state"]
+        return self._fits(cell.account.pk, cell.flow) and (not state or (state == "needs" and bool(cell.missing)))
+
+    def _fits(self, account_id: int, flow: str) -> bool:
+        values = self.values
+        return values["account"] in (None, "", self.accounts[str(account_id)].code) and values["flow"] in (
+            None, "", flow,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +90,7 @@ class Cell:
     url: str
     is_open: bool
     label: Any
+    step: Step | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +98,7 @@ class Line:
     """One account of the grid; None where the marketplace does not have the flow or it is filtered out."""
 
     account: Account
-    cells: list[Cell | None]
+    cells: list[Cell | FileCell | None]
 
 
 @require_GET
@@ -100,12 +110,16 @@ def show(request: HttpRequest) -> HttpResponse:
     every = monitor.rows(now=now)
     found = border()
     everything = whole(request, every, found, now=now)
-    rows = [row for row in every if filters.wants(row, everything.missing)]
+    known = everything.known
+    rows = [row for row in every if filters.wants(row, known.missing)]
+    streams = [(row.account_id, row.flow) for row in every]
+    files = [c for c in file_cells(filters.accounts.values(), streams, known) if filters.wants_file(c)]
     if request.GET.get("format") == "csv":
-        return _csv(rows)
-    flows = [flow for flow in FLOWS if any(row.flow == flow for row in rows)]
+        return _csv(rows, files)
+    shown = {row.flow for row in rows} | {cell.flow for cell in files}
+    flows = [flow for flow in FLOWS if flow in shown]
     chosen = request.GET.get("stream", "")
-    cells = {(row.account_id, row.flow): _cell(request, row, chosen, everything.missing) for row in rows}
+    cells = {(row.account_id, row.flow): _cell(request, row, chosen, known) for row in rows}
     context = {
         "title": _("Integration monitor"),
         "now": now,
@@ -114,9 +128,10 @@ def show(request: HttpRequest) -> HttpResponse:
         "whole": everything,
         "is_narrowed": len(rows) < len(every),
         "heads": [(FLOWS[flow], sorted({row.target for row in rows if row.flow == flow})) for flow in flows],
-        "lines": _lines(filters, cells, flows),
+        "lines": _lines(filters, {**cells, **{(cell.account.pk, cell.flow): cell for cell in files}}, flows),
+        "files": [cell for cell in files if cell.missing],
         "troubles": sorted(
-            (cell for cell in cells.values() if needs_somebody(cell.row, everything.missing)),
+            (cell for cell in cells.values() if needs_somebody(cell.row, known.missing)),
             key=lambda cell: (list(Health).index(cell.row.health), cell.row.account, cell.row.flow),
         ),
         "detail": _detail(chosen, now=now) if chosen else None,
@@ -146,17 +161,18 @@ def _detail(chosen: str, *, now: datetime) -> Any:
         raise Http404 from None
 
 
-def _cell(request: HttpRequest, row: Row, chosen: str, missing: Mapping[tuple[int, str], str]) -> Cell:
+def _cell(request: HttpRequest, row: Row, chosen: str, known: Known) -> Cell:
     look, glyph = LOOKS[row.health]
     return Cell(
         row=row,
         look=look,
         glyph=glyph,
         health=HEALTHS[row.health],
-        notes=" · ".join(_notes(row, missing.get((row.account_id, row.flow), ""))),
+        notes=" · ".join(_notes(row, known.missing.get((row.account_id, row.flow), ""))),
         url=with_query(request, stream=row.stream_id) + "#stream",
         is_open=str(row.stream_id) == chosen,
         label=FLOWS[row.flow],
+        step=known.steps.get((row.account_id, row.flow)),
     )
 
 
@@ -171,7 +187,7 @@ def _notes(row: Row, missing: str) -> Iterable[str]:
     return [*filter(None, [missing]), *(words % {"count": count} for count, words in told if count)]
 
 
-def _lines(filters: Filters, cells: dict[tuple[int, str], Cell], flows: list[str]) -> list[Line]:
+def _lines(filters: Filters, cells: Mapping[tuple[int, str], Cell | FileCell], flows: list[str]) -> list[Line]:
     with_rows = {account for account, _flow in cells}
     return [
         Line(account=account, cells=[cells.get((account.pk, flow)) for flow in flows])
@@ -190,5 +206,14 @@ def needs_somebody(row: Row, missing: Mapping[tuple[int, str], str]) -> bool:
     return is_wrong(row) or bool(row.gaps or row.quarantined) or (row.account_id, row.flow) in missing
 
 
-def _csv(rows: list[Row]) -> HttpResponse:
-    return as_csv("monitor", COLUMNS, ([getattr(row, column) for column in COLUMNS] for row in rows))
+def _csv(rows: list[Row], files: list[FileCell]) -> HttpResponse:
+    read = ([getattr(row, column) for column in COLUMNS] for row in rows)
+    return as_csv("monitor", COLUMNS, (*read, *(_file_row(cell) for cell in files)))
+
+
+def _file_row(cell: FileCell) -> list[object]:
+    told = {
+        "account": cell.account.name, "channel": cell.account.channel, "flow": cell.flow,
+        "health": "by file" if cell.by_file else "never", "complete_until": cell.newest, "last_error": cell.missing,
+    }  # fmt: skip
+    return [told.get(column) for column in COLUMNS]

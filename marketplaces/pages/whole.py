@@ -1,12 +1,12 @@
 """Whether everything is here: what keeps it from being so over all accounts, and the sentence when nothing does.
 
-Apps above put their part on the page "monitor": `facts`, what is `whole` when there are none, and `missing`, words by
-account and flow for the grid.
+Apps above put their part on the page "monitor": `facts`, what is `whole` when there are none, and what they know of
+flows (see marketplaces.pages.by_file.Known).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +21,7 @@ from domventas.core import panels
 from domventas.core.pages import Fact
 from marketplaces.models import InboundEvent, OutboxCommand
 from marketplaces.pages import border as lower
+from marketplaces.pages.by_file import Known, gathered
 from marketplaces.selectors import trouble
 from marketplaces.selectors.border import Border
 from marketplaces.selectors.monitor import Health, Row
@@ -32,12 +33,12 @@ GRAVE: Final = (Health.BROKEN, Health.FORBIDDEN, Health.FAILING)
 class Whole:
     """What keeps the data from being whole; without any of it `sentence` says what was looked at.
 
-    `missing`: what other apps miss, in words, by account and flow.
+    `known`: what other apps miss, by account and flow.
     """
 
     facts: list[Fact]
     sentence: str
-    missing: Mapping[tuple[int, str], str]
+    known: Known
 
 
 def whole(request: HttpRequest, rows: Iterable[Row], found: Border, *, now: datetime) -> Whole:
@@ -47,13 +48,10 @@ def whole(request: HttpRequest, rows: Iterable[Row], found: Border, *, now: date
         _("every flow is fresh and without a gap"), *(str(part["whole"]) for part in parts),
         _("no record is in quarantine"), _("no event, push or job has failed"),
     ]  # fmt: skip
-    missing: dict[tuple[int, str], str] = {}
-    for part in parts:
-        missing |= part["missing"]
     return Whole(
         facts=[*_flows(rows), *(fact for part in parts for fact in part["facts"]), *_records(now), *_border(found)],
         sentence=_("Nothing: %(parts)s.") % {"parts": ", ".join(looked_at)},
-        missing=missing,
+        known=gathered(parts),
     )
 
 

@@ -83,6 +83,31 @@ def test_every_place_tells_the_same_number_of_missing_statements(silent: datetim
     assert rows.count("settlement absent") == 4
 
 
+def test_a_statement_that_comes_by_file_has_its_mark_its_row_and_its_steps(acting: Client, staff: Browser) -> None:
+    now = clock()
+    otto, amazon = (
+        Account.objects.create(code=code, name=code, channel=code, external_id=code, status="active")
+        for code in ("otto", "amazon")
+    )
+    Stream.objects.create(account=otto, flow="orders", complete_until=now)
+    Stream.objects.create(account=amazon, flow="settlements", complete_until=now)
+    grid = text(staff, "/system/monitor/")
+    assert "otto Settlements: □ by file brought by people" in grid and "has to bring the file" not in grid
+    weekly(otto, 6, 5, 4, 3, now=now)
+    weekly(amazon, 6, 5, 4, 3, now=now)
+    book = f'href="{HOME}/system/runbooks/statements-by-file/"'
+    for path, rows in {"/system/monitor/": 2, "/system/monitor/?state=needs&flow=settlements&account=otto": 1}.items():
+        page = text(staff, path)
+        assert "otto Settlements: ▲ by file 1 statement missing, due " in page, path
+        assert "Nothing reads it: somebody has to bring the file. Fetch the statement from the seller portal" in page
+        assert staff.get(f"{HOME}{path}").content.decode().count(book) == rows, "beside Read now, too"
+    file = staff.get(f"{HOME}/system/monitor/?format=csv").content.decode()
+    assert "otto,otto,settlements,by file" in file
+    weekly(otto, 2, 1, 0, now=now)
+    page = text(staff, "/system/monitor/?account=otto")
+    assert "□ by file up to " in page and "has to bring the file" not in page
+
+
 def test_the_ticket_says_which_statement_is_missing_and_why(silent: datetime) -> None:
     engine.run(technical_issue, now=silent)
     assert set(Ticket.objects.values_list("account__code", "finding_count")) == {("amazon-eu", 2), ("otto-de", 2)}
