@@ -25,7 +25,7 @@ from domventas.core.errors import DomventasError
 from domventas.core.whomay import who_may
 
 _FACTS = (
-    "offer_ref", "seller_sku", "product_ref", "title", "account", "site", "state", "candidate", "candidate_reason",
+    "offer_ref", "seller_sku", "product_ref", "title", "account", "first_site", "state", "candidate", "candidate_reason",
     "first_seen_at", "mapped_by", "mapped_at", "waiting",
 )  # fmt: skip
 
@@ -93,6 +93,13 @@ class UnmappedItemAdmin(HouseAdmin):
         context["who"] = who_may(request, "catalog.change_unmappeditem", _("Mapping an offer"))
         return super().render_change_form(request, context, *args, **kwargs)
 
+    @admin.display(description=_("first seen on"))
+    def first_site(self, item: UnmappedItem) -> str:
+        """The site, which is only where it was met first: an offer is mapped for all sites of its account."""
+        if item.site is None:
+            return "–"
+        return _("%(site)s; mapping it holds for all sites of the account") % {"site": item.site}
+
     @admin.display(description=_("orders waiting"), ordering="waiting_orders")
     def waiting(self, item: UnmappedItem) -> str:
         """How many orders wait for it and how many of them have to leave, with the way to them."""
@@ -103,7 +110,9 @@ class UnmappedItemAdmin(HouseAdmin):
         told = ngettext("%(count)d order", "%(count)d orders", count) % {"count": count}
         if to_leave:
             told += " · " + _("%(count)d to leave") % {"count": to_leave}
-        return format_html('<a href="{}?{}">{}</a>', reverse("orders:stuck"), query, told)
+        return format_html(
+            '<a class="text-primary-600 underline" href="{}?{}">{}</a>', reverse("orders:stuck"), query, told
+        )
 
     def map_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Map one item to its suggested SKU."""

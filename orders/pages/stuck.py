@@ -33,7 +33,8 @@ from orders.selectors.stuck import SORTS, Reason, Stuck, Tallies, Tally, Urgency
 from orders.services import exceptions
 
 PER_PAGE: Final = 50
-#: So many held offers stand above the orders of all reasons; the reason's own page has the others.
+#: So many held offers stand above the orders of all reasons, and two more before they are cut; the reason's own page
+#: has the others.
 FIRST_OFFERS: Final = 8
 #: What a held line needs, and what a late order needs.
 MAP, SHIP = "catalog.change_unmappeditem", "orders.add_shipment"
@@ -105,7 +106,8 @@ def show(request: HttpRequest) -> HttpResponse:
         "turns": _turns(request, shown, "page"),
         "offers": [(offer, with_query(request, offer=offer.offer_ref, site=offer.site, **FIRST) + "#orders")
                    for offer in held.described(offers)],
-        "offer_count": offers.paginator.count if offers else 0,
+        "offer_count": held.offers(_held(found, wanted)) if offers else 0,
+        "offer_rows": offers.paginator.count if offers else 0,
         "offer_turns": _turns(request, offers, "offers") if offers and wanted.reason else None,
         "offers_url": with_query(request, reason=Reason.HELD, offer=None, **FIRST),
         "offers_csv": with_query(request, format="csv", table="offers"),
@@ -152,7 +154,11 @@ def _groups(found: Stuck, wanted: Wanted) -> QuerySet[Any, dict[str, Any]] | Non
     """What the wanted orders wait for, by offer; None for a reason that has nothing to do with offers."""
     if wanted.reason not in ("", Reason.HELD):
         return None
-    return held.by_offer(found.orders(replace(wanted, reason=Reason.HELD)), now=found.now)
+    return held.by_offer(_held(found, wanted), now=found.now)
+
+
+def _held(found: Stuck, wanted: Wanted) -> QuerySet[Any]:
+    return found.orders(replace(wanted, reason=Reason.HELD))
 
 
 def _offers(request: HttpRequest, wanted: Wanted, groups: QuerySet[Any, dict[str, Any]] | None) -> Any:
@@ -161,7 +167,7 @@ def _offers(request: HttpRequest, wanted: Wanted, groups: QuerySet[Any, dict[str
         return []
     if wanted.reason:
         return Paginator(groups, PER_PAGE).get_page(request.GET.get("offers"))
-    return Paginator(groups, FIRST_OFFERS).get_page(1)
+    return Paginator(groups, FIRST_OFFERS, orphans=2).get_page(1)
 
 
 def _count(tallies: Tallies, wanted: Wanted) -> Tally:

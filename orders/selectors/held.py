@@ -57,6 +57,12 @@ class HeldOffer:
         return self.orders - self.to_ship
 
 
+def offers(orders: QuerySet[Order]) -> int:
+    """For how many offers of accounts these orders wait: so many mappings free them; `by_offer` has a row per site."""
+    lines = held_lines().filter(order__in=orders.order_by().values("pk"))
+    return lines.order_by().values("account_id", "offer_ref").distinct().count()
+
+
 def by_offer(orders: QuerySet[Order], *, now: datetime) -> QuerySet[Any, dict[str, Any]]:
     """Groups of held lines of these orders, the most urgent first, then by how many wait; `described` tells of them."""
     price = OrderCharge.objects.filter(

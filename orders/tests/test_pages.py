@@ -34,6 +34,14 @@ def test_amounts_are_told_in_words_with_their_sign(shop: Shop, client_dv: Any) -
     assert "referral fee" in words and "−3.57" in words and "20.00" in words
 
 
+def test_the_marketplaces_own_word_for_a_status_is_told_as_its_own(shop: Shop, client_dv: Any) -> None:
+    ingest(shop.account, [order(1, lines=(line(1, raw_status="PARTIALLY_SHIPPED"),))], now=NOW)
+    with acting_for(client_dv):
+        pk = Order.objects.get().pk
+    words = browser(client_dv, "ops").get(f"{HOME}{reverse('orders:order', args=[pk])}").content.decode()
+    assert 'to ship<span class="sub">Amazon EU says: PARTIALLY_SHIPPED</span>' in words
+
+
 def test_the_raw_document_is_linked_where_it_is_known(shop: Shop, client_dv: Any) -> None:
     ingest(shop.account, [order(1)], now=NOW, raw_id=77)
     with acting_for(client_dv):

@@ -176,13 +176,20 @@ def test_a_late_order_has_its_button_or_says_whose_it_is(desk: Shop, client_dv: 
 
 
 def test_the_first_offers_stand_above_the_orders_and_lead_to_all(shop: Shop, client_dv: Any) -> None:
-    ingest(shop.account, [order(n, lines=(strange(1, f"S{n}"),)) for n in range(9)], now=NOW)
+    def more(numbers: range, **values: Any) -> None:
+        with acting_for(client_dv):
+            ingest(shop.account, [order(n, lines=(strange(1, f"S{n % 10}"),), **values) for n in numbers], now=NOW)
+
+    more(range(10))
     staff = browser(client_dv, "catalog")
     page = staff.get(PAGE)
-    assert (len(page.context["offers"]), page.context["offer_count"]) == (8, 9)
-    assert "All 9 unknown offers" in words(page)
-    assert len(staff.get(page.context["offers_url"]).context["offers"]) == 9
-    assert len(rows_of(staff.get(page.context["offers_csv"]))) == 9
+    assert (len(page.context["offers"]), page.context["offer_count"]) == (10, 10), "two more are not worth a click"
+    more(range(10, 12), site="amazon.com", currency="USD")
+    page = staff.get(PAGE)
+    assert (len(page.context["offers"]), page.context["offer_count"]) == (8, 10), "an offer of two sites is one offer"
+    assert "10 unknown offers" in words(page) and "All 12 rows of unknown offers" in words(page)
+    assert len(staff.get(page.context["offers_url"]).context["offers"]) == 12
+    assert len(rows_of(staff.get(page.context["offers_csv"]))) == 12
     assert staff.get(f"{PAGE}?reason=late").context["offers"] == []
 
 

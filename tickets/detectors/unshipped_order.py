@@ -25,6 +25,7 @@ SEVERITY: Final = {Odds.FINE: "", Odds.SLOW: "S2", Odds.LOST: "S1"}
 #: A parcel nobody there knows of is an order not shipped: the nearer its ship-by, the graver.
 SOON: Final = timedelta(hours=4)
 WITHIN_A_DAY: Final = timedelta(hours=24)
+LONGEST_DAY: Final = timedelta(hours=25)
 State = OutboxCommand.State
 #: Where it is put right: on the order's page, or among its parcels.
 WHERE: Final[dict[str, Callable[[Waiting], dict[str, object]]]] = {
@@ -37,12 +38,14 @@ def find(look: Look) -> Iterator[Seen]:
     """Each waiting order once: in its wave, or by itself when it is held, late, not accepted in time, or when we have
     confirmed it and its marketplace does not take that.
 
-    What is packed and told is in no wave: nobody has to do anything for it any more.
+    What is packed and told is in no wave: nobody has to do anything for it any more. A wave whose first order comes
+    within the horizon is told whole, so that its day has one number.
     """
     until = look.now + timedelta(hours=float(look.limits["horizon_hours"]))
     told = confirmations()
     stuck = _stuck(told, look)
-    rows = unshipped.waiting(until=until, also=stuck)
+    rows = unshipped.waiting(until=until + LONGEST_DAY, also=stuck)
+    near = {_wave_key(row) for row in rows if row.ship_by is not None and row.ship_by < until}
     opens, closes = (time(min(int(look.limits[name]), 23)) for name in ("opens", "closes"))
     calendars = unshipped.calendars(((row.zone, row.country) for row in rows), opens=opens, closes=closes)
     flowing: list[Waiting] = []
@@ -54,6 +57,8 @@ def find(look: Look) -> Iterator[Seen]:
             yield _unconfirmed(row, stuck[row.order_id], look)
         elif row.ship_by is None:
             continue  # nobody promised anything yet
+        elif row.ship_by >= until and (row.hold or _wave_key(row) not in near):
+            continue
         elif row.ship_by < look.now:
             yield _late(row, calendar, look)
         elif row.hold:

@@ -126,6 +126,18 @@ def test_a_wave_says_how_many_orders_of_its_day_are_held_and_none_of_it(place: P
     assert "Not among them: 3 orders of that day that wait for an unknown offer" in waves[0].cause
 
 
+def test_a_wave_is_told_whole_once_its_first_order_is_near(place: Place) -> None:
+    near, later = NOW + timedelta(hours=47), NOW + timedelta(hours=53)  # both on Wednesday in Berlin
+    place(later)
+    place(later, hold="unmapped")
+    assert seen() == []
+    place(near)
+    place(NOW + timedelta(hours=65))
+    found = seen()
+    assert [item.check for item in found] == ["wave", "wave"]
+    assert {item.ticket_title for item in found} == {"2 orders to ship by 2026-11-25, amazon.de; 1 more is held"}
+
+
 def test_exactly_at_its_ship_by_an_order_is_not_late(place: Place) -> None:
     place(NOW)
     assert [item.check for item in seen(NOW)] == ["wave"]
