@@ -25,8 +25,8 @@ from domventas.core.errors import DomventasError
 from domventas.core.whomay import who_may
 
 _FACTS = (
-    "offer_ref", "seller_sku", "product_ref", "title", "account", "first_site", "state", "candidate", "candidate_reason",
-    "first_seen_at", "mapped_by", "mapped_at", "waiting",
+    "offer_ref", "seller_sku", "product_ref", "title", "account", "first_site", "state", "candidate",
+    "candidate_reason", "first_seen_at", "mapped_by", "mapped_at", "waiting",
 )  # fmt: skip
 
 
