@@ -107,7 +107,9 @@ def show(request: HttpRequest) -> HttpResponse:
     groups: list[Group] = found["groups"]
     rows = _rows(groups)
     account = filters.values["account"] or ""
-    transfers = paid_rows.coming(found["transfers"], only=lambda code: with_query(request, account=code))
+    transfers = paid_rows.coming(
+        found["transfers"], absent=found["absent"], only=lambda code: with_query(request, account=code)
+    )
     context = {
         "title": _("Are we paid?"),
         "today": today,

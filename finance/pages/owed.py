@@ -35,10 +35,11 @@ UNBOOKED: Final = (
     ("refund", _("a refund, of finished lines")),
     ("sale", _("a sale, of finished lines")),
 )
+FEES: Final = (("", _("any")), ("unknown", _("not known: no rule tells one")))
 
 
 class Filters(GetForm):
-    """Whose lines, sold where, in which state, why late, due and released when, with something not booked yet."""
+    """Whose lines, sold where, in which state, why late, due and released when, with something nobody knows yet."""
 
     account = forms.ChoiceField(label=_("account"), required=False)
     site = forms.ChoiceField(label=_("site"), required=False)
@@ -50,6 +51,7 @@ class Filters(GetForm):
     release_from = forms.DateField(label=_("released from"), required=False)
     release_to = forms.DateField(label=_("released to"), required=False)
     unbooked = forms.ChoiceField(label=_("not booked yet"), required=False, choices=UNBOOKED)
+    fees = forms.ChoiceField(label=_("fees"), required=False, choices=FEES)
 
     def __init__(self, *args: Any, accounts: Iterable[Account], sites: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

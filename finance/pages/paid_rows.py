@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from domventas.core.times import Period
+from finance.selectors.are_we_paid import Absent
 from finance.selectors.bridge import NAMED, Bridge
 from finance.selectors.entries import WHATS
 from finance.selectors.receivables import RollForward
@@ -59,6 +60,10 @@ class Coming:
     how: Any
     sites: Sequence[tuple[str, Decimal, str]]
     apart: Sequence[tuple[Any, Decimal, str]]
+    missing_since: date | None
+    """From this day on its statement is missing, as the evidence gaps tell it."""
+    without_fees: str
+    """The lines of an estimate whose fees nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +87,24 @@ def address(name: str, **asked: object) -> str:
     return f"{reverse(f'finance:{name}')}?{urlencode({key: str(value) for key, value in asked.items() if value})}"
 
 
-def coming(rows: Iterable[Transfer], *, only: Callable[[str], str]) -> list[Coming]:
+def coming(rows: Iterable[Transfer], *, absent: Iterable[Absent], only: Callable[[str], str]) -> list[Coming]:
     """The next transfers with their evidence; `only` gives the page's address for one account."""
+    absent = list(absent)
+    ahead = {(row.account_code, row.currency) for row in absent if row.transferred}
+    missing = {(row.account_code, row.currency): row.due for row in absent if row.what == "after"}
     return [
         Coming(
-            transfer=row, url=_evidence(row), only=only(row.account_code), how=_how(row), apart=_apart(row),
+            transfer=row, url=_evidence(row), only=only(row.account_code), how=_how(row),
+            apart=_apart(row, is_ahead=(row.account_code, row.currency) in ahead),
             sites=[(site, amount, _evidence(row, site)) for site, amount in row.by_site],
+            missing_since=missing.get((row.account_code, row.currency)) if row.evidence == "running" else None,
+            without_fees=_evidence(row, fees="unknown") if row.lines_without_fees else "",
         )
         for row in rows
     ]  # fmt: skip
 
 
-def _evidence(row: Transfer, site: str = "") -> str:
+def _evidence(row: Transfer, site: str = "", fees: str = "") -> str:
     if row.settlement:
         return reverse("finance:settlement", args=[row.settlement])
     if row.statements:
@@ -104,7 +115,7 @@ def _evidence(row: Transfer, site: str = "") -> str:
         return address("owed", account=row.account_code, currency=row.currency, state=row.state)
     return address(
         "owed", account=row.account_code, currency=row.currency, site=site, state=row.state,
-        release_from=row.release_from, release_to=row.release_to,
+        release_from=row.release_from, release_to=row.release_to, fees=fees,
     )  # fmt: skip
 
 
@@ -119,8 +130,10 @@ def _how(row: Transfer) -> Any:
     return DAYS[row.day_by]
 
 
-def _apart(row: Transfer) -> list[tuple[Any, Decimal, str]]:
-    """What belongs to the account and is not in the amount."""
+def _apart(row: Transfer, *, is_ahead: bool) -> list[tuple[Any, Decimal, str]]:
+    """What belongs to the account and is not in the amount; `is_ahead`: a statement was transferred before its lines
+    came, and may hold what is open.
+    """
     if row.evidence != "running":
         return []
     found: list[tuple[Any, Decimal, str]] = []
@@ -129,7 +142,10 @@ def _apart(row: Transfer) -> list[tuple[Any, Decimal, str]]:
     if row.earlier and row.release_from:
         last = row.release_from - ONE_DAY
         url = address("owed", account=row.account_code, currency=row.currency, state=row.state, release_to=last)
-        found.append((_("released earlier, in no booked statement"), row.earlier, url))
+        words = _("released earlier, in no booked statement")
+        if is_ahead:
+            words = _("released earlier; may stand in a transferred statement whose lines are not here")
+        found.append((words, row.earlier, url))
     if row.last and row.last.paid_on:
         url = f"{reverse('admin:finance_payout_changelist')}?{urlencode({'q': row.last.external_id})}"
         day = date_format(row.last.paid_on, "j M")

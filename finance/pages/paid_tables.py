@@ -29,8 +29,8 @@ def file(table: str, found: Found) -> HttpResponse:
 def _transfers(found: Found) -> Iterable[list[object]]:
     rows: list[Transfer] = found["transfers"]
     return ([row.account_code, row.currency, row.day, row.day_by, row.amount, row.evidence, row.ref, row.until,
-             row.statements or None, row.lines, row.release_from, row.release_to, row.reserve, row.earlier,
-             row.carried, row.failure]
+             row.statements or None, row.lines, row.lines_without_fees, row.without_fees, row.release_from,
+             row.release_to, row.reserve, row.earlier, row.carried, row.failure]
             for row in rows)  # fmt: skip
 
 
@@ -67,8 +67,9 @@ def _gaps(found: Found) -> Iterable[list[object]]:
 TABLES: Final[dict[str, tuple[tuple[str, ...], Callable[[Found], Iterable[list[object]]]]]] = {
     "transfers": (
         ("account", "currency", "expected on", "day known by", "amount", "evidence", "statement or transfer",
-         "statement until", "statements", "order lines", "released from", "released to", "apart: reserve",
-         "apart: released earlier", "apart: carried over", "why it failed"),
+         "statement until", "statements", "order lines", "lines without fees", "of it without fees",
+         "released from", "released to", "apart: reserve", "apart: released earlier", "apart: carried over",
+         "why it failed"),
         _transfers,
     ),
     "balance": (("account", "currency", *PARTS[:-2], "awaiting order", "closing", *GREY, "proved"), _balance),
@@ -89,5 +90,5 @@ TABLES: Final[dict[str, tuple[tuple[str, ...], Callable[[Found], Iterable[list[o
         lambda found: ([row.account_code, row.cause, row.site, row.group_key, row.findings, row.amount, row.currency,
                         row.until] for row in found["groups"]),
     ),
-    "gaps": (("what is missing", "which", "since", "count", "blocked", "currency"), _gaps),
+    "gaps": (("what is missing", "which", "since", "count", "not proved", "currency"), _gaps),
 }  # fmt: skip

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Sum
 
-from finance.models import Receivable
+from finance.models import Payout, Receivable
+from finance.selectors.statements import Absent as Missing
 from finance.selectors.statements import absent_statements
 
 NOTHING: Final = Decimal(0)
@@ -21,7 +22,8 @@ NOTHING: Final = Decimal(0)
 class Absent:
     """A statement that should be here: between two that are, after the last one, or announced without its lines.
 
-    `blocked` is what is open for lines that should stand in it [currency]: not a loss, but not provable.
+    `blocked` is what is open for lines that should stand in it [currency]: not a loss, but not provable. `transferred`
+    is what came for it all the same: then only its lines are missing, and nothing is withheld.
     """
 
     account: str
@@ -33,21 +35,39 @@ class Absent:
     due: date
     blocked: Decimal
     settlement_ref: str = ""
+    transferred: Decimal | None = None
+    transferred_on: date | None = None
 
 
 def absent_settlements(*, today: date) -> list[Absent]:
     """The statements that are missing, as every page counts them, with what they block; the dearest first."""
     missing = absent_statements(today=today)
     unpaid = _unpaid([row.account_id for row in missing])
+    made = _made([row.settlement_ref for row in missing if row.what == "without_lines"])
     found = [
         Absent(
             account=row.account, account_code=row.account_code, currency=row.currency, what=row.what, start=row.start,
             due=row.due_on, blocked=_blocked(unpaid[row.account_id, row.currency], row.start, row.end),
-            settlement_ref=row.settlement_ref if row.what == "without_lines" else "",
+            **_announced(row, made),
         )
         for row in missing
     ]  # fmt: skip
     return sorted(found, key=lambda row: (-row.blocked, row.account_code, row.start))
+
+
+def _made(refs: Collection[str]) -> dict[tuple[int, str], Payout]:
+    """The transfers that were made for these statements, by account and statement."""
+    rows = Payout.objects.filter(state=Payout.State.PAID, settlement_ref__in=refs)
+    return {(row.account_id, row.settlement_ref): row for row in rows}
+
+
+def _announced(row: Missing, made: Mapping[tuple[int, str], Payout]) -> dict[str, Any]:
+    """Number and transfer of a statement that was announced; nothing of another."""
+    if row.what != "without_lines":
+        return {}
+    payout = made.get((row.account_id, row.settlement_ref))
+    told = {"transferred": payout.amount, "transferred_on": payout.paid_on} if payout else {}
+    return {"settlement_ref": row.settlement_ref, **told}
 
 
 def _unpaid(accounts: Collection[int]) -> dict[tuple[int, str], list[tuple[date, date | None, Decimal]]]:

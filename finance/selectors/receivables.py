@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 
 from domventas.core.tenancy import current
 from domventas.core.times import Period
 from finance.kinds import KIND_PARAMS
-from finance.models import Receivable
+from finance.models import ExpectedCharge, FeeRule, Receivable
 from finance.selectors.entries import MOVED
 from marketplaces.models import Account
 
@@ -57,6 +57,12 @@ def sums_by_state() -> list[StateRow]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def lacks_fees() -> Q:
+    """Receivables of which a fee of the sale is not known: no rule tells it, so nothing has been taken off for it."""
+    gaps = ExpectedCharge.objects.filter(line=OuterRef("line"), event="sale", basis=ExpectedCharge.Basis.GAP)
+    return Q(Exists(gaps)) | ~Q(Exists(FeeRule.objects.filter(site=OuterRef(SITE))))
 
 
 #: What moved the balance, added up by kind of movement.

@@ -10,12 +10,12 @@ from decimal import Decimal
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, F, OuterRef, Q, Sum
 
 from domventas.core.times import day_in, start_of
 from finance.models import Payout, Receivable, Settlement
 from finance.selectors.cycles import SEEN, next_end, terms_by_account, usual_cycle
-from finance.selectors.receivables import COMING, SITE, held
+from finance.selectors.receivables import COMING, SITE, held, lacks_fees
 from finance.selectors.silent_sites import sites_without_statements
 from marketplaces.models import Account, AccountSite
 
@@ -61,6 +61,9 @@ class Transfer:
     lines: int = 0
     state: str = ""
     """State of the lines an estimate is made of, as the list of what is owed knows it."""
+    without_fees: Decimal = NOTHING
+    """What of an estimate is on lines (`lines_without_fees`) no rule tells a fee of: nothing is taken off for it."""
+    lines_without_fees: int = 0
     release_from: date | None = None
     release_to: date | None = None
     reserve: Decimal = NOTHING
@@ -80,6 +83,7 @@ class _Open(NamedTuple):
     site: str
     amount: Decimal
     lines: int
+    lacks_fees: bool
 
 
 @dataclass(slots=True)
@@ -189,12 +193,20 @@ def _past(today: date, accounts: Mapping[int, Account], whose: Mapping[str, int]
     rows = (
         Receivable.objects.filter(state__in=[*COMING, Receivable.State.NO_EVIDENCE], **whose)
         .order_by()
-        .values("account_id", "currency", "state", "release_on", *([SITE] if whose else ()))
+        .annotate(lacks_fees=ExpressionWrapper(lacks_fees(), output_field=BooleanField()))
+        .values("account_id", "currency", "state", "release_on", "lacks_fees", *([SITE] if whose else ()))
         .annotate(rest=Sum("open"), lines=Count("pk"))
     )
     for row in rows:
         of(row["account_id"], row["currency"]).open.append(
-            _Open(row["state"], row["release_on"], row.get(SITE, ""), row["rest"] or NOTHING, row["lines"])
+            _Open(
+                row["state"],
+                row["release_on"],
+                row.get(SITE, ""),
+                row["rest"] or NOTHING,
+                row["lines"],
+                row["lacks_fees"],
+            )
         )
     return {key: each for key, each in found.items() if key[0] in accounts}
 
@@ -282,6 +294,7 @@ def _running(account: Account, currency: str, past: _Past, reserve: Decimal, tod
         by = "no_statement" if last is None else "no_cycle"
         return Transfer(**whose, day=None, day_by=by, amount=None, is_late=False, lag=lag)
     inside = [row for row in mine if row.release_on and first <= row.release_on < following]
+    unknown = [row for row in inside if row.lacks_fees]
     before = [row.amount for row in mine if row.release_on and row.release_on < first]
     sites = sorted({row.site for row in inside})
     day = None if lag is None else following + timedelta(days=lag)
@@ -290,7 +303,8 @@ def _running(account: Account, currency: str, past: _Past, reserve: Decimal, tod
         amount=_sum(inside), lines=sum(row.lines for row in inside), lag=lag,
         until=(_last_day(past, last) or first) + (following - first), release_from=first,
         release_to=following - timedelta(days=1), earlier=sum(before, NOTHING) if before else None,
-        carried=min(total_of(last), NOTHING),
+        carried=min(total_of(last), NOTHING), without_fees=_sum(unknown),
+        lines_without_fees=sum(row.lines for row in unknown),
         by_site=tuple((site, _sum(row for row in inside if row.site == site)) for site in sites if len(sites) > 1),
     )  # fmt: skip
 

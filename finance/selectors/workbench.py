@@ -15,7 +15,7 @@ from domventas.core.times import month_of
 from finance.models import Discrepancy, LineReconciliation, Receivable, Settlement, SettlementLine
 from finance.models.settlements import LineState
 from finance.selectors.receivables import COMING as NOT_LATE
-from finance.selectors.receivables import IN_QUESTION, UNFINISHED
+from finance.selectors.receivables import IN_QUESTION, UNFINISHED, lacks_fees
 from finance.selectors.transfers import settlements_by_transfer
 
 NOTHING: Final = Decimal(0)
@@ -188,10 +188,12 @@ def owed(
     release_from: date | None = None,
     release_to: date | None = None,
     unbooked: str = "",
+    fees: str = "",
 ) -> QuerySet[Receivable]:
     """Shipped order lines and what is open of them, the longest due first; those without a due day count as later.
 
     `unbooked` (`sale` or `refund`): finished lines of which a statement has yet to book something expected.
+    `fees` (`unknown`): lines of which no rule tells a fee.
     """
     rows = Receivable.objects.filter(state__in=GROUPS.get(state, (state,)))
     if account:
@@ -212,6 +214,8 @@ def owed(
     rows = rows.filter(**{name: day for name, day in released.items() if day})
     if unbooked:
         rows = rows.filter(_is_unbooked(unbooked))
+    if fees:
+        rows = rows.filter(lacks_fees())
     return rows.select_related("line__order__site").order_by("due_on", "pk")
 
 
