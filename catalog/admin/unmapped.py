@@ -51,7 +51,7 @@ class UnmappedItemAdmin(HouseAdmin):
     list_filter = ("state", "account")
     search_fields = ("offer_ref", "seller_sku", "product_ref", "title")
     readonly_fields = _FACTS
-    fields = (*_FACTS, "sku")
+    fields = (*_FACTS[:4], "sku", *_FACTS[4:])  # what is to be decided, beside what the offer is called
     autocomplete_fields = ("sku",)
     actions = ("map_to_suggestions", "ignore")
     ordering = ("-state", "first_seen_at")
