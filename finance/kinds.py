@@ -25,3 +25,10 @@ KIND_PARAMS: Final[Mapping[str, list[str]]] = {
     "taxes": [kind.value for kind in TAXES],
     "shipping": [kind.value for kind in SHIPPING],
 }
+
+#: In which column of an account's balance an amount `r` of an order line stands [SQL, with these parameters].
+BALANCE_COLUMN: Final = """CASE WHEN r.event = 'refund' THEN 'refunds'
+                    WHEN r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]) THEN 'sales'
+                    WHEN r.kind IN ('withheld_tax', 'withholding_tax') THEN 'withheld' ELSE 'fees' END"""
+#: What is expected of it; where no rule tells, what was booked, so that our ignorance is never money owed [SQL].
+BALANCE_AMOUNT: Final = "coalesce(r.expected, CASE WHEN r.verdict = 'no_rule' THEN r.actual END)"

@@ -108,6 +108,13 @@ class LineReconciliation(ClientPart):
             models.Index(
                 fields=["client", "sum_key"], name="linereconciliation_sum_idx", condition=~models.Q(sum_key="")
             ),
+            models.Index(  # booked otherwise than expected, or without any expectation
+                fields=["client", "line"],
+                name="linereconciliation_differs_idx",
+                condition=models.Q(difference__lt=0)
+                | models.Q(difference__gt=0)
+                | models.Q(models.Q(actual__lt=0) | models.Q(actual__gt=0), difference=None),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -161,6 +168,9 @@ class Receivable(ClientPart):
 
     `expected_net` = everything expected for the sale and its refunds; `paid` = everything settled; `open` = the rest.
     `look_on`: the day on which time alone may move the state; empty when only news can.
+
+    What it moves in the account's balance: `sales` + `fees` + `withheld` on the day `sold_on`, `refunds` on the day
+    `refunded_on`; together they are `expected_net`. `awaited`: what of it is not booked yet, `awaited_refunds` of that.
     """
 
     dump_refs = {"account_id": "marketplaces.Account"}
@@ -193,6 +203,14 @@ class Receivable(ClientPart):
     due_on = models.DateField(_("due on"), null=True, blank=True)
     settled_on = models.DateField(_("settled on"), null=True, blank=True)
     look_on = models.DateField(_("look again on"), null=True, blank=True)
+    sales = AmountField(_("sales"), null=True, help_text=_("prices and their tax"))
+    fees = AmountField(_("fees"), null=True)
+    withheld = AmountField(_("withheld tax"), null=True)
+    refunds = AmountField(_("refunds"), null=True, help_text=_("given back, and what came back of the fees"))
+    awaited = AmountField(_("not booked yet"), null=True)
+    awaited_refunds = AmountField(_("refunds not booked yet"), null=True)
+    sold_on = models.DateField(_("moves the balance on"), null=True, blank=True)
+    refunded_on = models.DateField(_("refunded on"), null=True, blank=True)
 
     volatile = ("look_on",)
 

@@ -138,6 +138,11 @@ class SettlementLine(ClientPart):
                 name="settlementline_odd_idx",
                 condition=models.Q(state="discrepancy", order_line__isnull=True),
             ),
+            models.Index(
+                fields=["client", "account_id"],
+                name="settlementline_apart_idx",
+                condition=models.Q(event="account") | models.Q(money_class="cash"),
+            ),
             models.Index(  # holds next to nothing: what was judged with an order line that is gone
                 fields=["client", "id"],
                 name="settlementline_orphaned_idx",

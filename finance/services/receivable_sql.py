@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from finance.kinds import BALANCE_AMOUNT, BALANCE_COLUMN
+
 #: Lines whose receivable may change beside those judged in this run: time has come to their day, a statement covers the
 #: day their money is released (or has ceased to), a booking names their order, or a person has decided or let run out.
 OPEN: Final = """
@@ -61,30 +63,49 @@ INSERT INTO dirty_lines SELECT line_id FROM touched_lines EXCEPT SELECT line_id 
 
 #: Per line: the value shipped, what is expected net of fees and refunds, what was settled. Where no rule tells a fee,
 #: what was charged counts as expected, so that our ignorance is never money owed; unknown altogether only if nothing
-#: of the line is known.
-BALANCES: Final = """
+#: of the line is known. The same by the columns of the account's balance, each with the day it moves it.
+BALANCES: Final = f"""
 CREATE TEMP TABLE balances ON COMMIT DROP AS
 SELECT f.line_id, v.shipped_value, v.expected, coalesce(m.paid, 0) AS paid, m.sale_paid, m.settled_on,
-       coalesce(v.returned, 0) AS returned, v.tolerance
+       coalesce(v.returned, 0) AS returned, v.tolerance,
+       v.sales, v.fees, v.withheld, v.refunds, v.awaited, v.awaited_refunds,
+       coalesce(f.shipped_on, f.ordered_on) AS sold_on,
+       CASE WHEN v.refunds IS NOT NULL
+            THEN coalesce(m.refunded_on, b.refunded_on, f.shipped_on, f.ordered_on) END AS refunded_on
 FROM line_facts AS f
 JOIN LATERAL (
     SELECT sum(r.expected) FILTER (WHERE r.event = 'sale' AND r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]))
                AS shipped_value,
-           sum(coalesce(r.expected, CASE WHEN r.verdict = 'no_rule' THEN r.actual END)) AS expected,
+           sum(x.amount) AS expected,
            sum(r.expected) FILTER (WHERE r.event = 'refund' AND r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]))
                AS returned,
-           coalesce(sum(abs(r.difference)) FILTER (WHERE r.verdict = 'tolerated'), 0) AS tolerance
+           coalesce(sum(abs(r.difference)) FILTER (WHERE r.verdict = 'tolerated'), 0) AS tolerance,
+           sum(x.amount) FILTER (WHERE x.what = 'sales') AS sales, sum(x.amount) FILTER (WHERE x.what = 'fees') AS fees,
+           sum(x.amount) FILTER (WHERE x.what = 'withheld') AS withheld,
+           sum(x.amount) FILTER (WHERE x.what = 'refunds') AS refunds,
+           sum(r.expected) FILTER (WHERE r.verdict = 'awaiting' AND r.actual IS NULL) AS awaited,
+           sum(r.expected) FILTER (WHERE r.verdict = 'awaiting' AND r.actual IS NULL AND r.event = 'refund')
+               AS awaited_refunds
     FROM finance_linereconciliation AS r
+    CROSS JOIN LATERAL (
+        SELECT {BALANCE_AMOUNT} AS amount,
+               {BALANCE_COLUMN} AS what
+    ) AS x
     WHERE r.client_id = %(client)s AND r.line_id = f.line_id
 ) AS v ON true
 LEFT JOIN LATERAL (
     SELECT sum(s.amount) AS paid, bool_or(s.event = 'sale') AS sale_paid,
-           max((h.period_end AT TIME ZONE f.zone)::date) AS settled_on
+           max((h.period_end AT TIME ZONE f.zone)::date) AS settled_on,
+           (min(s.posted_at) FILTER (WHERE s.event = 'refund'))::date AS refunded_on
     FROM finance_settlementline AS s
     JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
     WHERE s.client_id = %(client)s AND s.order_line_id = f.line_id AND s.reverses IS NULL AND s.reversed_in IS NULL
       AND s.event IN ('sale', 'refund') AND s.money_class <> 'cash'
 ) AS m ON true
+LEFT JOIN LATERAL (
+    SELECT min(x.refunded_at)::date AS refunded_on FROM orders_orderrefund AS x
+    WHERE x.client_id = %(client)s AND x.line_id = f.line_id AND v.refunds IS NOT NULL AND m.refunded_on IS NULL
+) AS b ON true
 WHERE f.shipped > 0
 """
 
@@ -150,7 +171,8 @@ SELECT f.line_id, f.account_id, f.currency, f.shipped_on, b.shipped_value, b.exp
             WHEN x.state <> 'overdue' THEN ''
             WHEN y.is_missing THEN 'not_in_settlement'
             WHEN d.booked = 'released' AND d.is_covered THEN 'released_not_settled'
-            ELSE 'settlement_absent' END AS reason
+            ELSE 'settlement_absent' END AS reason,
+       b.sales, b.fees, b.withheld, b.refunds, b.awaited, b.awaited_refunds, b.sold_on, b.refunded_on
 FROM line_facts AS f
 JOIN balances AS b USING (line_id)
 JOIN due_dates AS d USING (line_id)
@@ -180,23 +202,21 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (SELECT x.state IN ('paid', 'refunded') AS is_finished) AS z
 """
 
-MERGE: Final = """
-INSERT INTO finance_receivable AS t (
-    client_id, line_id, account_id, currency, shipped_value, expected_net, paid, open, state, reason, shipped_on,
-    release_on, due_on, settled_on, look_on)
+_CHANGING: Final = (
+    "currency", "shipped_value", "expected_net", "paid", "open", "state", "reason", "shipped_on", "release_on",
+    "due_on", "settled_on", "look_on", "sales", "fees", "withheld", "refunds", "awaited", "awaited_refunds", "sold_on",
+    "refunded_on",
+)  # fmt: skip
+MERGE: Final = f"""
+INSERT INTO finance_receivable AS t (client_id, line_id, account_id, {", ".join(_CHANGING)})
 SELECT %(client)s, line_id, account_id, currency, shipped_value, expected, paid, open, state, left(reason, 120),
-       shipped_on, release_on, due_on, settled_on, look_on
+       shipped_on, release_on, due_on, settled_on, look_on, sales, fees, withheld, refunds, awaited, awaited_refunds,
+       sold_on, refunded_on
 FROM states ORDER BY line_id
 ON CONFLICT (client_id, line_id) DO UPDATE
-SET currency = excluded.currency, shipped_value = excluded.shipped_value, expected_net = excluded.expected_net,
-    paid = excluded.paid, open = excluded.open, state = excluded.state, reason = excluded.reason,
-    shipped_on = excluded.shipped_on, release_on = excluded.release_on, due_on = excluded.due_on,
-    settled_on = excluded.settled_on, look_on = excluded.look_on
-WHERE (t.currency, t.shipped_value, t.expected_net, t.paid, t.open, t.state, t.reason, t.shipped_on, t.release_on,
-       t.due_on, t.settled_on, t.look_on)
-      IS DISTINCT FROM (excluded.currency, excluded.shipped_value, excluded.expected_net, excluded.paid, excluded.open,
-                        excluded.state, excluded.reason, excluded.shipped_on, excluded.release_on, excluded.due_on,
-                        excluded.settled_on, excluded.look_on)
+SET {", ".join(f"{name} = excluded.{name}" for name in _CHANGING)}
+WHERE ({", ".join(f"t.{name}" for name in _CHANGING)})
+      IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _CHANGING)})
 """
 
 #: A line that is no longer shipped owes nothing.

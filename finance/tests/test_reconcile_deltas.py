@@ -116,7 +116,24 @@ def _what_a_full_run_changes(now: datetime) -> list[str]:
 
 def _stored() -> set[tuple[Any, ...]]:
     sums = ("key", "line_count", "signs", "expected", "actual", "difference", "first_on", "is_run")
-    owed = ("line", "state", "reason", "open", "release_on", "due_on", "settled_on", "look_on")
+    owed = (
+        "line",
+        "state",
+        "reason",
+        "open",
+        "release_on",
+        "due_on",
+        "settled_on",
+        "look_on",
+        "sales",
+        "fees",
+        "withheld",
+        "refunds",
+        "awaited",
+        "awaited_refunds",
+        "sold_on",
+        "refunded_on",
+    )
     found = ("fingerprint", "cause", "state", "amount", "happened_on", "note")
     return {
         *DeviationSum.objects.values_list(*sums),
