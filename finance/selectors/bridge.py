@@ -25,10 +25,10 @@ WITH heads AS (
                      AND p.settlement_ref = h.settlement_ref AND p.state = 'paid') AS is_made
     FROM finance_settlement AS h WHERE h.client_id = %(client)s
 ),
-lines AS (
-    SELECT account_id, currency, money_class, kind, sum(amount) AS amount FROM finance_settlementline
-    WHERE client_id = %(client)s AND reverses IS NULL AND reversed_in IS NULL
-    GROUP BY account_id, currency, money_class, kind
+cash AS (
+    SELECT account_id, currency, kind, sum(amount) AS amount FROM finance_settlementline
+    WHERE client_id = %(client)s AND money_class = 'cash' AND reverses IS NULL AND reversed_in IS NULL
+    GROUP BY account_id, currency, kind
 ),
 parts AS (
     SELECT account_id, currency, 'stated' AS what, -total AS amount FROM heads
@@ -36,7 +36,7 @@ parts AS (
     UNION ALL
     SELECT account_id, currency, 'below', -total FROM heads WHERE status <> 'waiting' AND total < 0 AND NOT is_made
     UNION ALL
-    SELECT account_id, currency, 'reserve', amount FROM lines WHERE kind = 'reserve'
+    SELECT account_id, currency, 'reserve', amount FROM cash WHERE kind = 'reserve'
     UNION ALL
     SELECT p.account_id, p.currency, 'ahead', p.amount
     FROM finance_payout AS p
@@ -44,7 +44,9 @@ parts AS (
       ON h.client_id = %(client)s AND h.account_id = p.account_id AND h.settlement_ref = p.settlement_ref
     WHERE p.client_id = %(client)s AND p.state = 'paid' AND h.status = 'waiting'
     UNION ALL
-    SELECT account_id, currency, 'booked', -amount FROM lines WHERE money_class <> 'cash'
+    SELECT account_id, currency, 'booked', -total FROM heads WHERE status <> 'waiting'
+    UNION ALL
+    SELECT account_id, currency, 'booked', amount FROM cash
     UNION ALL
     SELECT account_id, currency, 'booked', amount FROM finance_payout
     WHERE client_id = %(client)s AND state = 'paid' AND paid_on IS NOT NULL
@@ -53,13 +55,14 @@ parts AS (
     FROM finance_receivable AS v
     JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
     WHERE v.client_id = %(client)s AND v.state = ANY(%(unfinished)s::text[])
-      AND (r.difference <> 0 OR r.difference IS NULL AND r.actual <> 0 AND r.verdict <> 'no_rule')
+      AND (r.difference < 0 OR r.difference > 0 OR r.difference IS NULL AND (r.actual < 0 OR r.actual > 0))
+      AND (r.difference IS NOT NULL OR r.verdict <> 'no_rule')
     UNION ALL
-    SELECT v.account_id, v.currency, CASE WHEN r.event = 'refund' THEN 'refunds' ELSE 'finished' END, -r.expected
+    SELECT v.account_id, v.currency, x.what, -x.amount
     FROM finance_receivable AS v
-    JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
-    WHERE v.client_id = %(client)s AND v.state <> ALL(%(unfinished)s::text[])
-      AND r.verdict = 'awaiting' AND r.actual IS NULL
+    CROSS JOIN LATERAL (VALUES ('refunds', v.awaited_refunds), ('finished', v.awaited - coalesce(v.awaited_refunds, 0)))
+               AS x (what, amount)
+    WHERE v.client_id = %(client)s AND v.state <> ALL(%(unfinished)s::text[]) AND v.awaited IS NOT NULL
 )
 SELECT account_id, currency, what, coalesce(sum(amount), 0) FROM parts GROUP BY account_id, currency, what
 """

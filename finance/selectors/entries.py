@@ -11,76 +11,79 @@ from typing import Any, Final, overload
 from django.db import connection
 
 from domventas.core.tenancy import current
-from finance.kinds import KIND_PARAMS
+from finance.kinds import BALANCE_AMOUNT, BALANCE_COLUMN, KIND_PARAMS
 from finance.models import Payout, Settlement
 from orders.models import OrderLine
 
 #: Columns of the roll-forward between opening and closing.
 WHATS: Final = ("sales", "refunds", "fees", "withheld", "payouts", "unexplained", "awaiting")
 
+#: Order lines by what they move, and added up by account and whether that is before, in or after a period.
+_BY_LINE: Final = """
+SELECT account_id, currency, sold_on, refunded_on, sales, fees, withheld, refunds, line_id FROM finance_receivable
+WHERE client_id = %(client)s
+"""
+_ADDED_UP: Final = """
+SELECT account_id, currency, min(sold_on) AS sold_on, min(refunded_on) AS refunded_on, sum(sales) AS sales,
+       sum(fees) AS fees, sum(withheld) AS withheld, sum(refunds) AS refunds, NULL::bigint AS line_id
+FROM finance_receivable WHERE client_id = %(client)s
+GROUP BY account_id, currency, sold_on < %(start)s, sold_on < %(end)s, refunded_on < %(start)s, refunded_on < %(end)s
+"""
+
 #: Everything that changes what a marketplace owes, each on its own day: order lines when shipped, refunds when given,
-#: lines of the account when booked, what was paid otherwise than expected when booked, transfers when made.
-MOVED: Final = """
-WITH facts AS (
-    SELECT v.account_id, v.currency, coalesce(v.shipped_on, o.ordered_on) AS day,
-           CASE WHEN r.event = 'refund' THEN 'refunds'
-                WHEN r.kind = ANY(%(prices)s::text[] || %(taxes)s::text[]) THEN 'sales'
-                WHEN r.kind IN ('withheld_tax', 'withholding_tax') THEN 'withheld' ELSE 'fees' END AS what,
-           coalesce(r.expected, CASE WHEN r.verdict = 'no_rule' THEN r.actual END) AS amount,
-           CASE WHEN r.event = 'refund' THEN b.day END AS booked_on, r.kind, v.line_id
-    FROM finance_receivable AS v
-    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = v.line_id
-    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
-    JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
-    LEFT JOIN LATERAL (
-        SELECT coalesce(min(s.posted_at)::date, min(x.refunded_at)::date) AS day
-        FROM (SELECT 1) AS one
-        LEFT JOIN finance_settlementline AS s
-          ON s.client_id = %(client)s AND s.order_line_id = v.line_id AND s.event = 'refund'
-         AND s.reverses IS NULL AND s.reversed_in IS NULL
-        LEFT JOIN orders_orderrefund AS x ON x.client_id = %(client)s AND x.line_id = v.line_id
-        WHERE r.event = 'refund'
-    ) AS b ON true
-    WHERE v.client_id = %(client)s
+#: lines of the account when booked, what was paid otherwise than expected when booked, transfers when made. Conditions
+#: are written as the indexes know them: there are many lines, and few that stand apart.
+_MOVED: Final = """
+WITH facts AS ({lines}),
+apart AS (
+    SELECT account_id, currency, settlement_id, posted_at, state, kind, cause, amount FROM finance_settlementline
+    WHERE client_id = %(client)s AND order_line_id IS NULL
+      AND reverses IS NULL AND reversed_in IS NULL AND money_class <> 'cash'
+    UNION ALL
+    SELECT account_id, currency, settlement_id, posted_at, 'booked', kind, cause, amount FROM finance_settlementline
+    WHERE client_id = %(client)s AND event = 'account' AND order_line_id IS NOT NULL
+      AND reverses IS NULL AND reversed_in IS NULL AND money_class <> 'cash'
 ),
 moved AS (
-    SELECT account_id, currency, coalesce(booked_on, day) AS day, what, amount, kind, line_id,
-           NULL::bigint AS settlement_id, NULL::bigint AS payout_id FROM facts WHERE amount IS NOT NULL
+    SELECT f.account_id, f.currency, x.day, x.what, x.amount, '' AS kind, f.line_id,
+           NULL::bigint AS settlement_id, NULL::bigint AS payout_id
+    FROM facts AS f
+    CROSS JOIN LATERAL (VALUES ('sales', f.sold_on, f.sales), ('fees', f.sold_on, f.fees),
+                               ('withheld', f.sold_on, f.withheld), ('refunds', f.refunded_on, f.refunds))
+               AS x (what, day, amount)
+    WHERE x.amount IS NOT NULL
     UNION ALL
     SELECT s.account_id, s.currency, coalesce(s.posted_at, h.period_end, h.loaded_at)::date,
-           CASE WHEN s.kind = 'unexplained' OR s.cause = 'unknown_kind' THEN 'unexplained' ELSE 'fees' END, s.amount,
+           CASE WHEN s.state = 'awaiting' THEN 'awaiting'
+                WHEN s.kind = 'unexplained' OR s.cause = 'unknown_kind' THEN 'unexplained' ELSE 'fees' END, s.amount,
            s.kind, NULL, s.settlement_id, NULL
-    FROM finance_settlementline AS s
+    FROM apart AS s
     JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
-    WHERE s.client_id = %(client)s AND s.reverses IS NULL AND s.reversed_in IS NULL AND s.money_class <> 'cash'
-      AND (s.order_line_id IS NULL AND s.state <> 'awaiting' OR s.event = 'account')
     UNION ALL
-    SELECT l.account_id, r.currency, coalesce(v.settled_on, v.shipped_on, o.ordered_on), 'unexplained',
-           coalesce(r.difference, r.actual), r.kind, r.line_id, NULL, NULL
+    SELECT coalesce(v.account_id, o.account_id), r.currency, coalesce(v.settled_on, v.sold_on, o.ordered_on),
+           'unexplained', coalesce(r.difference, r.actual), r.kind, r.line_id, NULL, NULL
     FROM finance_linereconciliation AS r
-    JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = r.line_id
-    JOIN orders_order AS o ON o.client_id = %(client)s AND o.id = l.order_id
     LEFT JOIN finance_receivable AS v ON v.client_id = %(client)s AND v.line_id = r.line_id
+    LEFT JOIN LATERAL (  -- paid, and not shipped as far as we know
+        SELECT x.account_id, x.ordered_on
+        FROM orders_orderline AS l JOIN orders_order AS x ON x.client_id = %(client)s AND x.id = l.order_id
+        WHERE l.client_id = %(client)s AND l.id = r.line_id AND v.line_id IS NULL
+    ) AS o ON true
     WHERE r.client_id = %(client)s
-      AND (r.difference <> 0
-           OR r.difference IS NULL AND r.actual <> 0 AND (r.verdict <> 'no_rule' OR v.line_id IS NULL))
-    UNION ALL
-    SELECT s.account_id, s.currency, coalesce(s.posted_at, h.period_end, h.loaded_at)::date, 'awaiting', s.amount,
-           s.kind, NULL, s.settlement_id, NULL
-    FROM finance_settlementline AS s
-    JOIN finance_settlement AS h ON h.client_id = %(client)s AND h.id = s.settlement_id
-    WHERE s.client_id = %(client)s AND s.reverses IS NULL AND s.reversed_in IS NULL AND s.money_class <> 'cash'
-      AND s.order_line_id IS NULL AND s.state = 'awaiting'
+      AND (r.difference < 0 OR r.difference > 0 OR r.difference IS NULL AND (r.actual < 0 OR r.actual > 0))
+      AND (r.difference IS NOT NULL OR r.verdict <> 'no_rule' OR v.line_id IS NULL)
     UNION ALL
     SELECT account_id, currency, paid_on, 'payouts', -amount, '', NULL, NULL, id FROM finance_payout
     WHERE client_id = %(client)s AND state = 'paid' AND paid_on IS NOT NULL
 )
 """
+MOVED: Final = _MOVED.format(lines=_BY_LINE)
+MOVED_BY_PERIOD: Final = _MOVED.format(lines=_ADDED_UP)
 
 #: The entries of some days, those of one order line, statement or transfer together. Their sum is that of the column.
 CHOSEN: Final = f"""{MOVED}, chosen AS (
     SELECT day, account_id, currency, what, line_id, settlement_id, payout_id, sum(amount) AS amount,
-           array_agg(DISTINCT kind ORDER BY kind) AS kinds
+           array_agg(DISTINCT kind ORDER BY kind) FILTER (WHERE kind <> '') AS kinds
     FROM moved
     WHERE (%(account)s::bigint IS NULL OR account_id = %(account)s) AND (%(currency)s = '' OR currency = %(currency)s)
       AND (%(what)s = '' OR what = %(what)s)
@@ -92,6 +95,13 @@ CHOSEN: Final = f"""{MOVED}, chosen AS (
 SUMS: Final = f"{CHOSEN} SELECT currency, count(*), sum(amount) FROM chosen GROUP BY currency ORDER BY currency"
 ROWS: Final = f"""{CHOSEN} SELECT * FROM chosen
 ORDER BY day DESC, abs(amount) DESC, line_id, settlement_id, payout_id, what LIMIT %(limit)s OFFSET %(offset)s"""
+
+#: Of which kinds the amounts of these order lines are.
+KINDS: Final = f"""
+SELECT r.line_id, {BALANCE_COLUMN} AS what, array_agg(DISTINCT r.kind ORDER BY r.kind)
+FROM finance_linereconciliation AS r
+WHERE r.client_id = %(client)s AND r.line_id = ANY(%(lines)s) AND {BALANCE_AMOUNT} IS NOT NULL GROUP BY 1, 2
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +136,7 @@ class Sum:
 class Entries(Sequence[Entry]):
     """The entries of an account, a currency and a column from one day to another, both included; the newest first.
 
-    Empty or None stands for all. As long as it is shown in pieces only these are read: four queries each.
+    Empty or None stands for all. As long as it is shown in pieces only these are read: five queries each.
     """
 
     def __init__(
@@ -157,10 +167,13 @@ class Entries(Sequence[Entry]):
 
 
 def _named(rows: Sequence[Sequence[Any]]) -> list[Entry]:
-    """The rows with the numbers people know what they belong to by; three queries."""
+    """The rows with the numbers people know what they belong to by; four queries."""
     lines = OrderLine.objects.select_related("order").in_bulk({row[4] for row in rows if row[4]})
     heads = Settlement.objects.in_bulk({row[5] for row in rows if row[5]})
     payouts = Payout.objects.in_bulk({row[6] for row in rows if row[6]})
+    with connection.cursor() as cursor:
+        cursor.execute(KINDS, {"client": current().one, "lines": list(lines), **KIND_PARAMS})
+        of_line = {(line, what): kinds for line, what, kinds in cursor.fetchall()}
     found = []
     target: dict[str, Any]
     for day, account, currency, what, line, head, payout, amount, kinds in rows:
@@ -173,6 +186,6 @@ def _named(rows: Sequence[Sequence[Any]]) -> list[Entry]:
             target = {"of": "payout", "target": payout, "ref": payouts[payout].external_id}
         found.append(
             Entry(day=day, account_id=account, currency=currency, what=what, amount=amount,
-                  kinds=tuple(kind for kind in kinds if kind), **target)
+                  kinds=tuple(kinds or of_line.get((line, what), ())), **target)
         )  # fmt: skip
     return found

@@ -14,7 +14,7 @@ from domventas.core.tenancy import current
 from domventas.core.times import Period
 from finance.kinds import KIND_PARAMS
 from finance.models import ExpectedCharge, FeeRule, Receivable
-from finance.selectors.entries import MOVED
+from finance.selectors.entries import MOVED_BY_PERIOD
 from marketplaces.models import Account
 
 NOTHING: Final = Decimal(0)
@@ -66,7 +66,7 @@ def lacks_fees() -> Q:
 
 
 #: What moved the balance, added up by kind of movement.
-MOVEMENTS: Final = f"""{MOVED}
+MOVEMENTS: Final = f"""{MOVED_BY_PERIOD}
 SELECT account_id, currency,
        coalesce(sum(amount) FILTER (WHERE day < %(start)s), 0),
        coalesce(sum(amount) FILTER (WHERE day >= %(start)s AND what = 'sales'), 0),
@@ -85,16 +85,17 @@ ORDER BY account_id, currency
 """
 
 #: The same balance by the marketplaces' own papers: all they have booked, less what they have transferred, and what is
-#: still to be booked for shipped lines.
+#: still to be booked for shipped lines. A statement's lines add up to its total; cash movements are none of it.
 PROVED: Final = """
 WITH parts AS (
-    SELECT v.account_id, v.currency, r.expected AS amount
-    FROM finance_receivable AS v
-    JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
-    WHERE v.client_id = %(client)s AND r.verdict = 'awaiting' AND r.actual IS NULL
+    SELECT account_id, currency, awaited AS amount FROM finance_receivable
+    WHERE client_id = %(client)s AND awaited IS NOT NULL
     UNION ALL
-    SELECT account_id, currency, amount FROM finance_settlementline
-    WHERE client_id = %(client)s AND reverses IS NULL AND reversed_in IS NULL AND money_class <> 'cash'
+    SELECT account_id, currency, coalesce(header_total, lines_total) FROM finance_settlement
+    WHERE client_id = %(client)s AND status <> 'waiting'
+    UNION ALL
+    SELECT account_id, currency, -amount FROM finance_settlementline
+    WHERE client_id = %(client)s AND reverses IS NULL AND reversed_in IS NULL AND money_class = 'cash'
     UNION ALL
     SELECT account_id, currency, -amount FROM finance_payout
     WHERE client_id = %(client)s AND state = 'paid' AND paid_on IS NOT NULL
@@ -104,7 +105,8 @@ SELECT account_id, currency, coalesce(sum(amount), 0) FROM parts GROUP BY accoun
 
 HELD: Final = """
 SELECT account_id, currency, -coalesce(sum(amount), 0) FROM finance_settlementline
-WHERE client_id = %(client)s AND kind = 'reserve' AND reverses IS NULL AND reversed_in IS NULL
+WHERE client_id = %(client)s AND money_class = 'cash' AND kind = 'reserve'
+  AND reverses IS NULL AND reversed_in IS NULL
 GROUP BY account_id, currency
 """
 
