@@ -41,7 +41,11 @@ _FILLED: Final = """
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
   AND pg_relation_size(c.oid) > 0
 """
-_HOLDS: Final = "SELECT '{0}' WHERE EXISTS (SELECT FROM \"{0}\" t WHERE t::text LIKE ANY (%(words)s))"
+#: What is sealed spells every word by chance now and then, and tells none.
+_HOLDS: Final = """
+SELECT '{0}' WHERE EXISTS (SELECT FROM "{0}" t WHERE t::text LIKE ANY (%(words)s)
+                           AND regexp_replace(t::text, %(sealed)s, '', 'g') LIKE ANY (%(words)s))
+"""
 _SEALED: Final = re.compile(rb"[0-9a-f]{8}:gAAAA[A-Za-z0-9_=-]+")
 _TELLING: Final = re.compile("|".join([*map(re.escape, SECRETS), TOKEN]))
 _LIKE_TOKEN: Final = rf"%dv\_{'_' * 12}\_{'_' * 43}%"
@@ -79,7 +83,8 @@ class Watch(logging.Handler):
         with psycopg.connect(os.environ["DATABASE_OPS_URL"], autocommit=True) as ops:
             filled = [name for (name,) in ops.execute(_FILLED).fetchall()]
             query = " UNION ALL ".join(_HOLDS.format(name) for name in filled)
-            found = [str(name) for (name,) in ops.execute(query.encode(), {"words": words}).fetchall()]
+            asked = {"words": words, "sealed": _SEALED.pattern.decode()}
+            found = [str(name) for (name,) in ops.execute(query.encode(), asked).fetchall()]
             if not self.is_dumped and (ops.execute(_HAS_SECRETS).fetchone() or [False])[0]:
                 self.is_dumped = True  # once, of a database with secrets in it: a dump takes its time
                 words = [TOY_KEY, *(word for word in SECRETS if len(word) > 10)]  # in base64 shorter ones are chance

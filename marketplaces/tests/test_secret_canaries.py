@@ -132,5 +132,17 @@ def test_the_watch_over_all_tests_sees_what_it_is_for(account: Account) -> None:
     Account.objects.update(status_note=f"bad key {TOY_KEY}")
     assert watch.tables() and "marketplaces_account" in watch.tables()
     Account.objects.update(status_note="")
-    with connections["ops"].cursor() as ops:  # else the watch finds what this very test has planted
+    clean_up_the_audit()
+    token = f"dv_{'a1' * 6}_{'B' * 43}"
+    Account.objects.update(status_note=f"1f3e5a7b:gAAAAB{token}")
+    assert watch.tables() == [], "what is sealed may spell a word by chance"
+    Account.objects.update(status_note=f"Bearer {token}")
+    assert "marketplaces_account" in watch.tables()
+    Account.objects.update(status_note="")
+    clean_up_the_audit()
+
+
+def clean_up_the_audit() -> None:
+    """Else the watch finds what this very test has planted."""
+    with connections["ops"].cursor() as ops:
         ops.execute("UPDATE core_auditentry SET before = NULL, after = NULL WHERE \"table\" = 'marketplaces_account'")
