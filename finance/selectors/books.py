@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from domventas.core.books import Check
+from finance.kinds import BALANCE_AMOUNT
 
 CHECKS: Final = (
     Check(
@@ -53,5 +54,20 @@ CHECKS: Final = (
         SELECT line_id::text FROM finance_receivable
         WHERE client_id = %(client)s AND expected_net IS NOT NULL AND open IS NOT NULL
           AND state NOT IN ('paid', 'refunded', 'written_off') AND open <> expected_net - paid""",
+    ),
+    Check(
+        name="what a line moves in the balance is what is expected of it",
+        broken=f"""
+        SELECT v.line_id::text FROM finance_receivable AS v
+        LEFT JOIN (
+            SELECT r.line_id, sum({BALANCE_AMOUNT}) FILTER (WHERE r.event = 'sale') AS sale,
+                   sum({BALANCE_AMOUNT}) FILTER (WHERE r.event = 'refund') AS refund,
+                   sum(r.expected) FILTER (WHERE r.verdict = 'awaiting' AND r.actual IS NULL) AS awaited
+            FROM finance_linereconciliation AS r WHERE r.client_id = %(client)s GROUP BY r.line_id
+        ) AS x USING (line_id)
+        WHERE v.client_id = %(client)s
+          AND (coalesce(v.sales, 0) + coalesce(v.fees, 0) + coalesce(v.withheld, 0), coalesce(v.refunds, 0),
+               coalesce(v.awaited, 0), v.refunds IS NULL OR v.refunded_on IS NOT NULL, v.sold_on IS NOT NULL)
+              IS DISTINCT FROM (coalesce(x.sale, 0), coalesce(x.refund, 0), coalesce(x.awaited, 0), true, true)""",
     ),
 )

@@ -58,6 +58,8 @@ def test_the_books_agree_and_every_rule_can_break(world: Client) -> None:
         " WHERE id = (SELECT min(id) FROM finance_linereconciliation WHERE difference IS NOT NULL)",
         "UPDATE finance_receivable SET open = open + 0.01 WHERE id = (SELECT min(id) FROM finance_receivable"
         " WHERE open IS NOT NULL AND state NOT IN ('paid', 'refunded', 'written_off'))",
+        "UPDATE finance_receivable SET sales = sales + 0.01"
+        " WHERE id = (SELECT min(id) FROM finance_receivable WHERE sales IS NOT NULL)",
         f"UPDATE orders_orderline SET quantity_shipped = quantity + 1 WHERE id = {one_order_line}",
         "UPDATE orders_ordercharge SET currency = 'XTS' WHERE id = (SELECT min(id) FROM orders_ordercharge)",
         f"UPDATE orders_orderline SET account_id = account_id + 1000 WHERE id = {one_order_line}",
