@@ -85,7 +85,7 @@ def test_a_token_ends_when_it_runs_out_is_revoked_or_its_client_is_closed(client
 
 def test_only_a_hash_of_a_token_is_kept(client_dv: Client) -> None:
     token, text = tokens.issue(client_dv, name="x", scopes=["orders:read"], by="ana", now=clock())
-    secret = text.rpartition("_")[2]
+    secret = text.split("_", 2)[2]  # a secret may hold underscores
     with connection.cursor() as cursor:
         cursor.execute("SELECT t::text FROM core_apitoken t WHERE id = %s", [token.pk])
         assert secret not in cursor.fetchone()[0]
@@ -302,9 +302,11 @@ def test_an_administrator_makes_a_token_sees_it_once_and_revokes_it(client_dv: C
     page = browser.post(f"{base}add/", {"name": "warehouse", "scopes": ["orders:read"], "_client": client_dv.slug})
     assert page.status_code == 200 and "no-store" in page["Cache-Control"]
     text = page.content.decode().partition('value="dv_')[2].partition('"')[0]
+    secret = text.partition("_")[2]
+    assert len(secret) > 40
     assert Browser(headers={"Authorization": f"Bearer dv_{text}"}).get("/api/v1/me").json()["name"] == "warehouse"
     shown = browser.get(base).content.decode()
-    assert "warehouse" in shown and "theirs" not in shown and text.rpartition("_")[2] not in shown
+    assert "warehouse" in shown and "theirs" not in shown and secret not in shown
     token = ApiToken.objects.get(name="warehouse")
     assert browser.get(f"{base}{ApiToken.objects.get(name='theirs').pk}/change/").status_code == 302
     browser.post(base, {"action": "revoke", "_selected_action": [token.pk], "_client": client_dv.slug})
