@@ -55,7 +55,10 @@ class Limiter(Protocol):
         ...
 
     def close(self, account: str, operation: str, limit: Limit, seconds: float | None) -> float:
-        """The marketplace said *too many*: nobody calls for so many seconds (None = one refill). Returns them."""
+        """The marketplace said *too many*: nobody calls for so many seconds (None = one refill).
+
+        Returns: how long it is [s]; an earlier word that asks for a longer silence still counts.
+        """
         ...
 
 
@@ -247,7 +250,8 @@ class LocalLimiter:
         """See `Limiter.close`."""
         with self._lock:
             bucket = self._bucket(account, operation, limit)
-            wait = 1 / bucket.rate if seconds is None else seconds
-            bucket.closed = bucket.at = self._now() + wait
+            now, wait = self._now(), 1 / bucket.rate if seconds is None else seconds
+            wait = max(wait, bucket.closed - now)
+            bucket.closed = bucket.at = now + wait
             bucket.tokens = 0
             return wait

@@ -71,7 +71,9 @@ if wait == 0 then
   end
 end
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'at', string.format('%.6f', math.max(now, at)))
-redis.call('PEXPIRE', KEYS[1], math.ceil((burst / rate + 60) * 1000))
+-- A bucket that is closed lives longer than that, however often it is asked meanwhile.
+local silent = math.max(0, (tonumber(b[3]) or 0) - now)
+redis.call('PEXPIRE', KEYS[1], math.ceil((silent + burst / rate + 60) * 1000))
 return string.format('%.6f', wait)
 """
 
@@ -87,7 +89,8 @@ end
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 """
 
-#: bucket | declared rate, burst, seconds (below 0: one refill). Returns the seconds. The rate goes down by a tenth.
+#: bucket | declared rate, burst, seconds (below 0: one refill). Returns the seconds, more of them
+#: where an earlier word asks for a longer silence. The rate goes down by a tenth.
 CLOSE: Final = """
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1e6
@@ -99,6 +102,7 @@ if (tonumber(b[2]) or 0) <= now then  -- several calls refused at once are one r
   redis.call('HSETNX', KEYS[1], 'slowed', rate)
   rate = math.max(rate * 0.9, math.min(declared, rate) / 10)
 end
+seconds = math.max(seconds, (tonumber(b[2]) or 0) - now)
 local opens = string.format('%.6f', now + seconds)
 redis.call('HSET', KEYS[1], 'closed', opens, 'tokens', 0, 'at', opens, 'rate', rate)
 redis.call('PEXPIRE', KEYS[1], math.ceil((seconds + burst / rate + 60) * 1000))

@@ -58,6 +58,21 @@ def test_after_too_many_requests_the_account_waits_as_long_as_told(limiter: Limi
     assert limiter.acquire("b", "op", LIMIT) == 0.0
 
 
+def test_a_later_refusal_never_shortens_the_silence_asked_for(limiter: Limiter) -> None:
+    limiter.close("a", "op", LIMIT, 600.0)
+    assert 599.0 < limiter.close("a", "op", LIMIT, None) <= 600.0  # a call that was under way
+    assert 599.0 < limiter.acquire("a", "op", LIMIT) <= 600.0
+    assert limiter.close("a", "op", LIMIT, 900.0) == pytest.approx(900.0)
+
+
+def test_a_silence_is_remembered_to_its_end_however_often_somebody_asks() -> None:
+    limiter = shared()
+    limiter.close("a", "op", LIMIT, 3600.0)
+    assert limiter.acquire("a", "op", LIMIT) > 3599
+    (bucket, _since, _waits) = limiter._keys("a", "op")
+    assert limiter._client.pttl(bucket) > 3_600_000
+
+
 def test_without_a_stated_time_it_waits_for_one_refill(limiter: Limiter) -> None:
     slow = Limit(rate=0.1, burst=2)
     assert limiter.close("a", "op", slow, None) == pytest.approx(10.0)
