@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json as jsonlib
 import re
 import time
@@ -19,6 +18,7 @@ import requests
 import urllib3
 
 from marketplaces import transport
+from marketplaces.allowed import Allowed
 from marketplaces.breaker import Breaker, Leave
 from marketplaces.errors import (
     BorderError,
@@ -38,10 +38,14 @@ MAX_BYTES = 256 * 1024 * 1024
 _EXCERPT = 300
 _ERROR_BYTES = 64 * 1024
 _GZIP = b"\x1f\x8b"
+_PACKED = ("gzip", "x-gzip", "deflate")
 _LONGEST_WAIT = 24 * 3600.0
 _REQUEST_IDS = ("x-amzn-requestid", "x-request-id", "x-correlation-id")
 _RATES = ("x-amzn-ratelimit-limit", "x-ratelimit-rate")
 """Headers in which a marketplace states its rate for this operation [calls per second]."""
+#: JSON escapes of what is no character by itself: half of a pair, as texts cut by bytes end in, and NUL.
+_BROKEN_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_BROKEN = re.compile("[\x00\ud800-\udfff]")
 _SECRETS = re.compile(
     r"Atz[ar]\|[^\s\"'&,]+|(?i:bearer)\s+[^\s\"',]+"
     r"|(?i:(?:access|refresh|session)_?token|client_?secret|api_?key|password|signature)[\"']?\s*[:=]\s*[\"']?[^\s\"'&,}]+"
@@ -52,18 +56,30 @@ _SECRETS = re.compile(
 def strict_json(body: bytes) -> Any:
     """Read JSON as money needs it: Decimal for numbers with a point, no NaN, no doubled keys.
 
+    Half a character and NUL, which can be stored nowhere, become U+FFFD.
+
     Raises:
         Malformed: not UTF-8, not JSON, or JSON that two readers would understand differently.
     """
     try:
         with not_collected():  # the half-made tree would be walked again and again
-            return jsonlib.loads(
-                body.decode("utf-8-sig"), parse_float=_finite, parse_constant=_no_number, object_pairs_hook=_once
-            )
+            text = body.decode("utf-8-sig")
+            found = jsonlib.loads(text, parse_float=_finite, parse_constant=_no_number, object_pairs_hook=_once)
+            return _whole_characters(found) if _BROKEN_ESCAPE.search(text) else found
     except UnicodeDecodeError as error:
         raise Malformed("The answer is not UTF-8 text.") from error
     except (ValueError, RecursionError) as error:
         raise Malformed(f"The answer is not proper JSON: {_short(error)}.") from error
+
+
+def _whole_characters(found: Any) -> Any:
+    if isinstance(found, str):
+        return _BROKEN.sub("\ufffd", found)
+    if isinstance(found, list):
+        return [_whole_characters(each) for each in found]
+    if isinstance(found, dict):
+        return {_whole_characters(key): _whole_characters(value) for key, value in found.items()}
+    return found
 
 
 def _short(error: BaseException) -> str:
@@ -92,15 +108,21 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def inflate(chunks: Iterable[bytes], *, most: int = MAX_BYTES) -> bytes:
     """Unpack gzip, at most `most` bytes, so that a small bomb stays small.
 
+    A document written in pieces may be several gzip files one behind the other, with zeros behind the last.
+
     Raises:
         Malformed: too large, cut off, or not gzip.
     """
     unpacker, out = zlib.decompressobj(wbits=47), bytearray()
     try:
         for chunk in chunks:
-            out += unpacker.decompress(chunk, most - len(out) + 1)
-            if len(out) > most:
-                raise Malformed(f"The answer unpacks to more than {most:,} bytes.")
+            while chunk := chunk.lstrip(b"\0") if unpacker.eof else chunk:
+                if unpacker.eof:
+                    unpacker = zlib.decompressobj(wbits=47)
+                out += unpacker.decompress(chunk, most - len(out) + 1)
+                if len(out) > most:
+                    raise Malformed(f"The answer unpacks to more than {most:,} bytes.")
+                chunk = unpacker.unused_data
     except zlib.error as error:
         raise Malformed("The answer says it is packed, but it does not unpack.") from error
     if not unpacker.eof:
@@ -111,44 +133,6 @@ def inflate(chunks: Iterable[bytes], *, most: int = MAX_BYTES) -> bytes:
 def gunzip(body: bytes, *, most: int = MAX_BYTES) -> bytes:
     """Unpack a gzip document in small steps; see `inflate`."""
     return inflate((body[i : i + 65536] for i in range(0, len(body), 65536)), most=most)
-
-
-class Allowed:
-    """Which addresses may be called: hosts named beforehand, by TLS; plain HTTP to a loopback host only."""
-
-    def __init__(self, bases: Iterable[str]) -> None:
-        self._exact: set[tuple[str, str, int | None]] = set()
-        self._under: list[str] = []
-        for base in bases:
-            parts = urlsplit(base)
-            host = (parts.hostname or "").lower()
-            if host.startswith("*."):
-                self._under.append(host[1:])
-            elif parts.scheme == "https" or _is_loopback(host):
-                self._exact.add((parts.scheme, host, parts.port))
-            else:
-                raise ValueError(f"{base} is not https")
-
-    def check(self, url: str, operation: str) -> None:
-        """Raise `Refused` unless the address is one of ours."""
-        try:
-            parts = urlsplit(url)
-            host, port = (parts.hostname or "").lower(), parts.port
-        except ValueError as error:
-            raise Refused("The address to call is not a proper one.", operation) from error
-        known = (parts.scheme, host, port) in self._exact or (
-            parts.scheme == "https" and port in (None, 443) and any(host.endswith(under) for under in self._under)
-        )
-        if not known or parts.username is not None or any(c in url for c in "\\\r\n\t "):
-            where = host[:80] or "this address"
-            raise Refused(f"We do not call {where}: it is none of the marketplace's hosts.", operation)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class HttpClient:
@@ -308,7 +292,7 @@ class HttpClient:
 
     def _body(self, answer: requests.Response, headers: Mapping[str, str], most: int) -> bytes:
         chunks: Iterator[bytes] = answer.raw.stream(65536, decode_content=False)
-        if headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+        if _is_packed(headers) and answer.status_code != 204 and headers.get("content-length") != "0":
             return inflate(chunks, most=most)
         out = bytearray()
         for chunk in chunks:
@@ -352,11 +336,11 @@ class HttpClient:
 
     def _retry_after(self, headers: Mapping[str, str]) -> float | None:
         stated = headers.get("retry-after", "").strip()
-        if stated.isdigit():
+        if stated.isdecimal():
             return min(float(stated), _LONGEST_WAIT)
         try:
             moment = parsedate_to_datetime(stated)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return min(max(0.0, (moment - self._clock()).total_seconds()), _LONGEST_WAIT)
@@ -364,7 +348,7 @@ class HttpClient:
     def _compare_clocks(self, headers: Mapping[str, str]) -> None:
         try:
             moment = parsedate_to_datetime(headers["date"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return
         self.skew = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - self._clock()
 
@@ -377,9 +361,13 @@ class HttpClient:
 
 def _may_be_cut(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether only the end of the connection ended this body, and the body itself would not show a cut."""
-    if {"content-length", "transfer-encoding", "content-encoding"} & headers.keys():
+    if {"content-length", "transfer-encoding"} & headers.keys() or _is_packed(headers):
         return False
     return "json" not in headers.get("content-type", "").lower() and body[:2] != _GZIP
+
+
+def _is_packed(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-encoding", "").lower() in _PACKED
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -13,8 +13,9 @@ from decimal import Decimal
 import pytest
 from pytest_httpserver import HTTPServer
 
+from marketplaces.allowed import Allowed
 from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Throttled, Unauthorized, Unavailable
-from marketplaces.http import Allowed, HttpClient, gunzip, strict_json
+from marketplaces.http import HttpClient, gunzip, inflate, strict_json
 from marketplaces.port import Limit, Priority
 from marketplaces.throttle import LocalLimiter
 
@@ -106,7 +107,15 @@ def test_every_status_becomes_one_kind_of_error(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("Sun, 01 Nov 2026 12:00:30 GMT", 30), ("soon", 60), ("", 60), ("99999999", 86400)],
+    [
+        ("7", 7),
+        ("Sun, 01 Nov 2026 12:00:30 GMT", 30),
+        ("soon", 60),
+        ("", 60),
+        ("99999999", 86400),
+        ("\u00b2", 60),
+        ("Sun, 01 Nov 2026 12:00:30 +99999999999999999999", 60),
+    ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(
     httpserver: HTTPServer, make: Make, header: str, seconds: int
@@ -202,6 +211,39 @@ def test_a_cut_gzip_is_refused_and_a_whole_one_unpacked() -> None:
             gunzip(packed[:cut])
 
 
+def test_a_document_of_several_gzip_files_is_unpacked_to_its_end() -> None:
+    packed = gzip.compress(b"first\n" * 20_000) + gzip.compress(b"second\n")
+    whole = b"first\n" * 20_000 + b"second\n"
+    assert gunzip(packed) == whole
+    assert gunzip(packed + b"\0" * 512) == whole  # as tapes and block devices pad it
+    assert inflate(packed[i : i + 7] for i in range(0, len(packed), 7)) == whole
+    for cut in (len(packed) - 1, len(packed) - 20):
+        with pytest.raises(Malformed):
+            gunzip(packed[:cut])
+    with pytest.raises(Malformed):
+        gunzip(packed + b"what is this")
+    with pytest.raises(Malformed, match="more than"):
+        gunzip(packed, most=len(whole) - 1)
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"200 OK\r\nContent-Length: 0"])
+def test_an_answer_of_nothing_is_whole_though_it_calls_itself_packed(
+    make: Make, raw: Callable[..., str], status: bytes
+) -> None:
+    base = raw(lambda peer: peer.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Encoding: gzip\r\n\r\n"))
+    assert get(make(base), base).body == b""  # type: ignore[attr-defined]  # an Answer
+
+
+@pytest.mark.parametrize("encoding", ["identity", "UTF-8"])
+def test_a_text_whose_end_nothing_tells_is_not_taken_for_whole(
+    make: Make, raw: Callable[..., str], encoding: str
+) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Encoding: {encoding}\r\n\r\n".encode()
+    base = raw(lambda peer: peer.sendall(head + b"sku,price\nA,1"))
+    with pytest.raises(Unavailable, match="may have been cut off"):
+        get(make(base), base)
+
+
 def test_redirects_are_not_followed(httpserver: HTTPServer, make: Make) -> None:
     httpserver.expect_request("/away").respond_with_data(
         "", status=302, headers={"Location": httpserver.url_for("/here")}
@@ -280,6 +322,12 @@ def test_json_two_readers_would_understand_differently_is_refused(body: bytes) -
 
 def test_json_numbers_stay_exact() -> None:
     assert strict_json(b'{"a": 0.1, "id": 9007199254740993}') == {"a": Decimal("0.1"), "id": 9007199254740993}
+
+
+def test_half_a_character_and_nul_are_replaced_and_whole_ones_stay() -> None:
+    found = strict_json(rb'{"cut\ud83d": ["Vase \ud83d", "\ude00x", "\u0000"], "n": 1.50, "\ud83d\ude00": "\\ud83d"}')
+    assert found == {"cut\ufffd": ["Vase \ufffd", "\ufffdx", "\ufffd"], "n": Decimal("1.50"), "\U0001f600": "\\ud83d"}
+    assert str(found["n"]) == "1.50"
 
 
 def test_an_error_tells_no_secret_and_no_address_of_a_person(httpserver: HTTPServer, make: Make) -> None:
@@ -377,6 +425,7 @@ def test_a_call_is_counted_in_the_class_of_its_flow(httpserver: HTTPServer, make
         ("Sun, 01 Nov 2026 12:10:00 GMT", timedelta(minutes=10)),
         ("Sun, 01 Nov 2026 11:50:00 GMT", timedelta(minutes=-10)),
         ("yesterday", None),
+        ("Sun, 01 Nov 2026 12:00:00 +99999999999999999999", None),
     ],
 )
 def test_the_clocks_are_compared_by_each_answer(
