@@ -21,7 +21,7 @@ def blank(body: bytes, paths: Iterable[str]) -> bytes:
     for path in paths:
         _blank(document, path.replace("[]", ".[]").strip(".").split("."))
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return _MARKED.sub(r"\1", text).encode()
+    return _MARKED.sub(r"\1", text).encode("utf-8", "backslashreplace")  # half a character stays the escape it was
 
 
 def places(document: Any, paths: Iterable[str]) -> Iterator[Any]:

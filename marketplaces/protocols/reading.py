@@ -63,7 +63,9 @@ def text(row: Row, name: str) -> str:
 def maybe_text(row: Row, name: str) -> str | None:
     """An optional text or id; blank reads as None."""
     value = row.get(name)
-    return text(row, name) if value is not None and value != "" else None
+    if type(value) is str:
+        return value.strip() or None
+    return None if value is None else text(row, name)
 
 
 def money(value: Any, path: str) -> Decimal:

@@ -47,7 +47,13 @@ def decode(body: bytes, content_type: str = "") -> tuple[str, str]:
     """The text and the name of the charset it was in.
 
     A file that is valid UTF-8 is UTF-8, whatever its label says: German text in another charset never is by chance.
+    NUL, which can be stored nowhere, becomes U+FFFD.
     """
+    text, charset = _decoded(body, content_type)
+    return text.replace("\0", "\ufffd") if "\0" in text else text, charset
+
+
+def _decoded(body: bytes, content_type: str) -> tuple[str, str]:
     for bom, charset in _BOMS:
         if body.startswith(bom):
             return _strict(body, charset), charset.removesuffix("-sig")

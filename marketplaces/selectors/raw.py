@@ -81,6 +81,7 @@ def shown(document: RawDocument, *, with_people: bool) -> str:
     if len(text) <= SHOWN:
         try:
             text = json.dumps(json.loads(text, parse_float=str), indent=2, ensure_ascii=False)
+            text = text.encode("utf-8", "backslashreplace").decode()  # half a character, as it came
         except ValueError:
             return text
     return text[:SHOWN]

@@ -317,6 +317,14 @@ def test_raw_documents_hold_personal_data_encrypted_until_its_day(toy: Toy, acco
     assert BuyerContact.objects.get().contact["name"] == "Buyer of T-000"
 
 
+def test_a_document_with_half_a_character_can_be_shown(toy: Toy, account: Account):
+    page = RawPage(body=b'{"title": "Vase \\ud83d"}', content_type="application/json")
+    raw_id = raw.archive(account, "orders", connectors["toy"].flows["orders"], page, now=NOW)
+    document = RawDocument.objects.get(pk=raw_id)
+    for with_people in (True, False):
+        assert b"Vase \\ud83d" in shown(document, with_people=with_people).encode()
+
+
 def test_archiving_inside_a_transaction_is_refused(toy: Toy, account: Account):
     flow = connectors["toy"].flows["orders"]
     with pytest.raises(RuntimeError), transaction.atomic():

@@ -12,7 +12,7 @@ import pytest
 
 from marketplaces.connectors.amazon.orders import translate
 from marketplaces.port import RawPage
-from marketplaces.records import Drift, FeeKind, LineStatus, OrderRecord, Rejected
+from marketplaces.records import BuyerRecord, Drift, FeeKind, LineStatus, OrderRecord, Rejected
 
 
 def money(amount: str) -> dict[str, str]:
@@ -205,6 +205,24 @@ def test_an_order_without_something_needed_is_set_aside_with_its_place(
     found = read(row)
     assert [type(x) for x in found] == [Rejected]
     assert found[0].path == f"orders[0].{place}"
+
+
+def test_a_blank_in_an_optional_field_is_nothing() -> None:
+    address = {"name": "Ann", "addressLine1": "Weg 1", "addressLine2": " ", "stateOrRegion": "\t", "city": "Ulm"}
+    row = order(recipient={"deliveryAddress": address}, orderItems=[item(product={"sellerSku": "A", "title": " "})])
+    found = one(row)
+    assert found.buyer == BuyerRecord(name="Ann", street="Weg 1", city="Ulm")
+    assert found.lines[0].title == ""
+
+
+def test_half_a_character_spoils_neither_its_order_nor_the_neighbors() -> None:
+    cut, sound = order(), order(orderId="303-2")
+    cut["orderItems"][0] |= {"quantityOrdered": "many", "product": {"sellerSku": "A", "title": "Vase \ud83d"}}
+    body = json.dumps({"orders": [cut, sound]}).encode()
+    found = list(translate(RawPage(body=body, content_type="application/json")))
+    assert [type(x) for x in found] == [Rejected, OrderRecord]
+    cut["orderItems"][0]["quantityOrdered"] = 3
+    assert one(cut).lines[0].title == "Vase \ufffd"
 
 
 def test_an_unknown_kind_of_money_is_kept_as_unknown() -> None:

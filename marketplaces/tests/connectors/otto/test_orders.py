@@ -239,12 +239,14 @@ def test_a_next_link_without_a_cursor_is_refused(httpserver: HTTPServer, href: s
 def test_the_archive_can_be_cleared_of_people() -> None:
     from marketplaces.redact import blank
 
-    body = json.dumps({"resources": [order()]}).encode()
+    cut = order()
+    cut["positionItems"][0]["product"]["productTitle"] = "Vase \ud83d"  # half a character
+    body = json.dumps({"resources": [cut]}).encode()
     cleared = blank(body, otto.flows["orders"].pii_paths)
     for secret in (b"Mustermann", b"Muster", b"kunde.otto.example", b"20095"):
         assert secret not in cleared
     again = list(translate(RawPage(body=cleared, content_type="application/json")))
-    assert [replace(x, buyer=None) for x in again] == [replace(x, buyer=None) for x in read(order())]
+    assert [replace(x, buyer=None) for x in again] == [replace(x, buyer=None) for x in read(cut)]
 
 
 def test_one_order_reads_as_it_does_in_the_list_by_its_id_and_by_its_number() -> None:
