@@ -72,7 +72,10 @@ GROUP BY s.account_id, s.cause, s.settlement_id, h.settlement_ref, s.currency,
          CASE s.cause WHEN 'unknown_kind' THEN s.raw_type ELSE '' END
 """
 
-MERGE: Final = """
+#: Somebody has accepted this much and no more; of many lines together, which grow by each sale, he accepted the cause.
+_WORSE: Final = """t.state = 'accepted' AND t.cause NOT IN ('rate_changed', 'rounding')
+                 AND (abs(excluded.amount) > abs(t.amount) OR sign(excluded.amount) <> sign(t.amount))"""
+MERGE: Final = f"""
 INSERT INTO finance_discrepancy AS t (
     client_id, account_id, cause, kind, event, fingerprint, group_key, site, line_id, settlement_id, settlement_line_id,
     order_ref, line_ref, seller_sku, expected, actual, amount, currency, happened_on, state, note, found_at,
@@ -86,7 +89,8 @@ SET kind = excluded.kind, group_key = excluded.group_key, settlement_id = exclud
     settlement_line_id = excluded.settlement_line_id, expected = excluded.expected, actual = excluded.actual,
     amount = excluded.amount, happened_on = excluded.happened_on,
     state = CASE WHEN t.state = 'gone' OR (t.state = 'accepted' AND t.accepted_until < %(today)s) THEN 'open'
-                 ELSE t.state END,
+                 WHEN {_WORSE} THEN 'open' ELSE t.state END,
+    is_seen = CASE WHEN {_WORSE} THEN false ELSE t.is_seen END,
     gone_at = NULL, note = CASE WHEN t.decided_by = '' THEN excluded.note ELSE t.note END
 WHERE (t.kind, t.group_key, t.settlement_id, t.settlement_line_id, t.expected, t.actual, t.amount, t.happened_on)
       IS DISTINCT FROM (excluded.kind, excluded.group_key, excluded.settlement_id, excluded.settlement_line_id,

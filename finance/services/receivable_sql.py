@@ -178,7 +178,8 @@ JOIN balances AS b USING (line_id)
 JOIN due_dates AS d USING (line_id)
 LEFT JOIN LATERAL (
     SELECT bool_or(q.state = 'claimed') AS is_claimed,
-           bool_or(q.state = 'accepted' AND coalesce(q.accepted_until, %(today)s) >= %(today)s) AS is_accepted
+           array_agg(q.cause || q.event) FILTER (
+               WHERE q.state = 'accepted' AND coalesce(q.accepted_until, %(today)s) >= %(today)s) AS accepted
     FROM finance_discrepancy AS q WHERE q.client_id = %(client)s AND q.line_id = f.line_id
 ) AS decided ON true
 CROSS JOIN LATERAL (
@@ -191,7 +192,11 @@ CROSS JOIN LATERAL (
         WHEN b.sale_paid AND b.shipped_value + b.returned <= 0 THEN 'refunded'
         WHEN b.sale_paid AND coalesce(b.expected - b.paid, 0) <= b.tolerance THEN 'paid'
         WHEN decided.is_claimed THEN 'disputed'
-        WHEN decided.is_accepted THEN 'written_off'
+        WHEN decided.accepted IS NOT NULL AND NOT EXISTS (  -- what nobody has accepted is still owed
+            SELECT FROM finance_linereconciliation AS r
+            WHERE r.client_id = %(client)s AND r.line_id = f.line_id AND r.verdict || '' = 'discrepancy'
+              AND coalesce(r.difference, r.actual) < 0 AND r.cause || r.event <> ALL(decided.accepted))
+        THEN 'written_off'
         WHEN b.sale_paid THEN 'part_paid'
         WHEN f.site = ANY(%(without_statements)s::text[]) AND NOT d.is_covered THEN 'no_evidence'
         WHEN y.is_deferred THEN 'deferred'

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -215,6 +216,33 @@ def test_what_was_accepted_of_a_statement_comes_back_after_its_day(amazon: Accou
         reconcile(now=at(date(2026, 12, day)))
         strange.refresh_from_db()
         assert (strange.state, strange.note) == (expected, "asked")
+
+
+def test_what_was_accepted_comes_back_when_it_gets_worse_and_not_when_it_gets_better(amazon: Account) -> None:
+    line = a_sale(amazon)
+    pay(amazon, line, referral_fee="-10.00")
+    reconcile(now=NOW)
+    wrong = Discrepancy.objects.get(line=line)
+    discrepancies.accept([wrong.pk], until=None, note="too small", by="ana", now=NOW)
+    for n, (amount, expected) in enumerate([("0.50", "accepted"), ("-30.00", "open")]):
+        settled(amazon, [(line, "sale", "referral_fee", amount)], ref=f"more-{n}")
+        for _again in range(2):  # what a person decided ends with the finding, and the line follows
+            reconcile(now=NOW)
+        wrong.refresh_from_db()
+        assert (wrong.state, state(line)[0]) == (expected, "written_off" if expected == "accepted" else "part_paid")
+    assert wrong.amount == dec("-30.61")
+
+
+def test_a_line_is_written_off_only_when_all_it_lacks_was_accepted(amazon: Account) -> None:
+    line = a_sale(amazon)
+    pay(amazon, line, referral_fee="-10.00", item_price="10.00")
+    reconcile(now=NOW)
+    for cause, expected in (("fee_overcharged", "part_paid"), ("price_differs", "written_off")):
+        wrong = Discrepancy.objects.get(line=line, cause=cause)
+        discrepancies.accept([wrong.pk], until=None, note="too small", by="ana", now=NOW)
+        reconcile(now=NOW)
+        assert (*state(line), Receivable.objects.get(line=line).open) == (expected, ANY, dec("32.96"))
+    assert reconcile(now=NOW, full=True).written == 0
 
 
 def test_deciding_needs_a_reason_and_a_day_to_come(amazon: Account) -> None:
