@@ -29,9 +29,13 @@ TOUCHED: Final = """
 CREATE TEMP TABLE touched_sums (key text, is_flipped boolean NOT NULL DEFAULT false) ON COMMIT DROP
 """
 
-_SUMS: Final = """
-    count(*) AS line_count, sum(sign(x.difference)) AS signs, sum(x.expected) AS expected, sum(x.actual) AS actual,
-    sum(x.difference) AS difference"""
+#: A fee and the tax on it are one deviation of one line, which is counted once.
+_IS_TAX: Final = "(x.kind IN ('referral_fee_tax', 'other_fee_tax') AND x.sum_key LIKE 'run|%%')"
+_KIND: Final = "CASE WHEN x.sum_key LIKE 'run|%%' THEN split_part(x.sum_key, '|', 6) ELSE min(x.kind) END AS kind"
+_SUMS: Final = f"""
+    count(*) FILTER (WHERE NOT {_IS_TAX}) AS line_count,
+    coalesce(sum(sign(x.difference)) FILTER (WHERE NOT {_IS_TAX}), 0) AS signs,
+    sum(x.expected) AS expected, sum(x.actual) AS actual, sum(x.difference) AS difference"""
 _COLUMNS: Final = (
     "client_id, key, family, run_key, group_key, account_id, site, kind, event, currency, first_on, line_count, signs,"
     " expected, actual, difference, is_run"
@@ -59,11 +63,11 @@ ON CONFLICT (client_id, key) DO UPDATE"""
 #: Add what is new to sums that have lost nothing.
 ADD: Final = f"""
 WITH added AS (
-    SELECT x.sum_key, f.account_id, f.site, x.kind, x.event, x.currency, min(f.ordered_on) AS first_on, {_SUMS}
+    SELECT x.sum_key, f.account_id, f.site, {_KIND}, x.event, x.currency, min(f.ordered_on) AS first_on, {_SUMS}
     FROM judged AS x JOIN line_facts AS f USING (line_id)
     WHERE x.sum_key <> '' AND NOT %(full)s AND x.sum_key NOT IN (SELECT sum_key FROM sums_lost)
       AND NOT EXISTS (SELECT 1 FROM summed_before AS y WHERE {_SAME})
-    GROUP BY x.sum_key, f.account_id, f.site, x.kind, x.event, x.currency
+    GROUP BY x.sum_key, f.account_id, f.site, x.event, x.currency
 ),
 done AS ({_ROWS} SET
     line_count = t.line_count + excluded.line_count, signs = t.signs + excluded.signs,
@@ -78,7 +82,7 @@ INSERT INTO touched_sums (key) SELECT key FROM done
 #: Add up anew the sums that lost something; all of them in a full run. One without rows stays as 0 until `EMPTY`.
 REBUILD: Final = f"""
 WITH added AS (
-    SELECT x.sum_key, o.account_id, site.code AS site, x.kind, x.event, x.currency, min(o.ordered_on) AS first_on,
+    SELECT x.sum_key, o.account_id, site.code AS site, {_KIND}, x.event, x.currency, min(o.ordered_on) AS first_on,
            {_SUMS}
     FROM finance_linereconciliation AS x
     JOIN orders_orderline AS l ON l.client_id = %(client)s AND l.id = x.line_id
@@ -86,7 +90,7 @@ WITH added AS (
     JOIN marketplaces_site AS site ON site.id = o.site_id
     WHERE x.client_id = %(client)s AND x.sum_key <> ''
       AND (%(full)s OR x.sum_key IN (SELECT sum_key FROM sums_lost))
-    GROUP BY x.sum_key, o.account_id, site.code, x.kind, x.event, x.currency
+    GROUP BY x.sum_key, o.account_id, site.code, x.event, x.currency
 ),
 done AS ({_ROWS} SET
     line_count = excluded.line_count, signs = excluded.signs, expected = excluded.expected, actual = excluded.actual,
@@ -134,7 +138,7 @@ changed AS (
     FROM asked AS a
     CROSS JOIN LATERAL (
         SELECT CASE WHEN a.is_run THEN 'rate_changed'
-                    WHEN a.difference < 0 THEN 'fee_overcharged' ELSE 'fee_undercharged' END AS cause,
+                    WHEN a.key LIKE '%%|-1' THEN 'fee_overcharged' ELSE 'fee_undercharged' END AS cause,
                CASE WHEN a.is_run THEN a.run ELSE '' END AS group_key
     ) AS n
     WHERE r.client_id = %(client)s AND r.id = a.id AND (r.cause, r.group_key) <> (n.cause, n.group_key)
@@ -146,7 +150,7 @@ INSERT INTO touched_lines SELECT line_id FROM changed
 #: Tell all lines of the runs that have flipped.
 REGROUP_FLIPPED: Final = f"""
 WITH asked AS (
-    SELECT r.id, r.difference, s.is_run, s.group_key AS run
+    SELECT r.id, s.key, s.is_run, s.group_key AS run
     FROM (SELECT DISTINCT key FROM touched_sums WHERE is_flipped) AS x
     JOIN finance_deviationsum AS s ON s.client_id = %(client)s AND s.key = x.key
     JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.sum_key = x.key
@@ -156,7 +160,7 @@ WITH asked AS (
 #: Tell the lines judged now which run they are in, if any.
 REGROUP: Final = f"""
 WITH asked AS (
-    SELECT r.id, r.difference, s.is_run, s.group_key AS run
+    SELECT r.id, s.key, s.is_run, s.group_key AS run
     FROM judged AS j
     JOIN finance_deviationsum AS s ON s.client_id = %(client)s AND s.key = j.sum_key
     JOIN finance_linereconciliation AS r

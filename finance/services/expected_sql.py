@@ -190,17 +190,19 @@ GROUP BY w.line_id, w.event
 HAVING sum(w.amount) <> 0
 """
 
-#: Kinds that were charged although no rule of the site has ever mentioned them: our ignorance, not their mistake.
+#: Kinds that were charged although no rule of the site has ever mentioned them: our ignorance, not their mistake; so
+#: are prices of what was shipped where the order names none.
 GAPS: Final = """
 INSERT INTO wanted
 SELECT p.line_id, p.event, p.kind, NULL, NULL, 'gap', NULL, NULL, NULL, ''
 FROM paid AS p
 JOIN line_facts AS f USING (line_id)
-WHERE NOT EXISTS (SELECT 1 FROM wanted AS w WHERE (w.line_id, w.event, w.kind) = (p.line_id, p.event, p.kind))
+WHERE p.amount <> 0
+  AND NOT EXISTS (SELECT 1 FROM wanted AS w WHERE (w.line_id, w.event, w.kind) = (p.line_id, p.event, p.kind))
   AND CASE
       WHEN p.kind = 'unknown' THEN false
       WHEN p.kind = ANY(%(prices)s::text[] || %(taxes)s::text[] || ARRAY['withheld_tax'])
-      THEN p.event = 'sale' AND NOT EXISTS (
+      THEN p.event = 'sale' AND f.shipped > 0 AND NOT EXISTS (
           SELECT 1 FROM wanted AS w WHERE w.line_id = p.line_id AND w.event = 'sale' AND w.basis = 'order')
       WHEN p.kind IN ('referral_fee_tax', 'other_fee_tax')
       THEN EXISTS (SELECT 1 FROM wanted AS w WHERE w.line_id = p.line_id AND w.event = p.event AND w.basis = 'gap')

@@ -49,7 +49,9 @@ def propose(group_key: str) -> Proposal:
     parts = group_key.split("|")
     if len(parts) != PARTS or parts[0] != Discrepancy.Cause.RATE_CHANGED:
         raise NoProposal
-    rows = LineReconciliation.objects.filter(group_key=group_key, cause=Discrepancy.Cause.RATE_CHANGED)
+    rows = LineReconciliation.objects.filter(
+        group_key=group_key, cause=Discrepancy.Cause.RATE_CHANGED, event="sale", kind=parts[2]
+    )
     found = rows.aggregate(lines=Count("pk"), first=Min("line__order__ordered_on"))
     if not found["lines"]:
         raise NoProposal(_("Nothing deviates like this any more."))

@@ -6,7 +6,7 @@ from typing import Final
 
 #: What was last seen, what the rules were like, and which sites keep the buyers' tax.
 RULES_DIGEST: Final = """
-SELECT md5(concat_ws('|', 'sums', %(without_statements)s::text,
+SELECT md5(concat_ws('|', 'sums with tax', %(without_statements)s::text,
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_feerule AS r WHERE r.client_id = %(client)s),
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_refundrule AS r WHERE r.client_id = %(client)s),
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_tolerance AS r WHERE r.client_id = %(client)s),
@@ -24,6 +24,7 @@ WHERE h.client_id = %(client)s AND NOT h.is_seen AND s.kind = 'withheld_tax' AND
 """
 
 #: Expected beside paid for each line, event and kind. Several equal bookings where one is expected are a doubled one.
+#: What nobody expects and comes to nothing is right: a booking taken back, and a canceled sale that was given back.
 #: `step` is the unit in which rates move; a fee belongs to a run if the rate so moved gives what was charged.
 JUDGED: Final = """
 CREATE TEMP TABLE judged ON COMMIT DROP AS
@@ -39,9 +40,14 @@ tolerated AS (
            greatest(coalesce(t.absolute_amount, power(10::numeric, -f.digits)),
                     coalesce(t.share_of_fee, 0) * abs(b.expected)) AS allowed,
            EXISTS (SELECT 1 FROM paid AS e WHERE e.line_id = b.line_id AND e.event = b.event) AS is_booked,
+           b.actual + back.amount = 0 AS is_given_back,
            b.kind = ANY(%(prices)s::text[] || %(taxes)s::text[] || ARRAY['withheld_tax']) AS is_price
     FROM beside AS b
     JOIN line_facts AS f USING (line_id)
+    LEFT JOIN (
+        SELECT p.line_id, p.event, p.kind, p.amount FROM paid AS p JOIN line_facts AS f USING (line_id)
+        WHERE f.status IN ('canceled', 'refused')
+    ) AS back ON back.line_id = b.line_id AND back.kind = b.kind AND back.event <> b.event
     LEFT JOIN LATERAL (
         SELECT t.absolute_amount, t.share_of_fee FROM finance_tolerance AS t
         WHERE t.client_id = %(client)s AND t.site = f.site AND t.currency = f.currency AND t.kind IN ('', b.kind)
@@ -53,6 +59,7 @@ verdicts AS (
     SELECT *, CASE
         WHEN basis = 'gap' THEN 'no_rule'
         WHEN kind = 'unknown' THEN 'discrepancy'
+        WHEN NOT is_wanted AND (actual = 0 OR is_given_back) THEN 'reconciled'
         WHEN NOT is_wanted AND shipped = 0 AND event = 'sale' AND status NOT IN ('canceled', 'refused') THEN 'awaiting'
         WHEN NOT is_wanted THEN 'discrepancy'
         WHEN NOT is_booked THEN 'awaiting'
@@ -93,12 +100,20 @@ SELECT line_id, event, kind, expected, actual, gap AS difference, currency, verd
 FROM moved
 """
 
-#: Tax on a fee deviates with its fee: one finding, not two.
+#: Tax on a fee deviates with its fee: one finding, not two, and one run of them. Other fees have one tax together; it
+#: goes with the one that deviates most.
 TAX_FOLLOWS_FEE: Final = """
-UPDATE judged AS j SET cause = fee.cause
-FROM judged AS fee
-WHERE j.verdict = 'discrepancy' AND j.kind = 'referral_fee_tax' AND fee.kind = 'referral_fee'
-  AND fee.verdict = 'discrepancy' AND (fee.line_id, fee.event) = (j.line_id, j.event)
+UPDATE judged AS j SET cause = fee.cause, sum_key = fee.sum_key
+FROM (
+    SELECT DISTINCT ON (line_id, event, tax_kind) line_id, event, tax_kind, cause, sum_key
+    FROM (SELECT line_id, event, cause, sum_key, kind, difference,
+                 CASE kind WHEN 'referral_fee' THEN 'referral_fee_tax' ELSE 'other_fee_tax' END AS tax_kind
+          FROM judged
+          WHERE verdict = 'discrepancy' AND kind NOT IN ('referral_fee_tax', 'other_fee_tax', 'withheld_tax', 'unknown')
+            AND kind <> ALL(%(prices)s::text[] || %(taxes)s::text[])) AS x
+    ORDER BY line_id, event, tax_kind, abs(difference) DESC, kind
+) AS fee
+WHERE j.verdict = 'discrepancy' AND (fee.line_id, fee.event, fee.tax_kind) = (j.line_id, j.event, j.kind)
 """
 
 #: Store verdicts that differ. A line in a group of equal deviations stays there while it deviates as before.

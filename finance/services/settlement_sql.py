@@ -270,12 +270,17 @@ WHERE s.order_line_id IS NULL AND s.reversed_in IS NULL
 """
 STAGED_CURRENCIES: Final = "SELECT DISTINCT currency FROM @stage"
 
-#: Lines that were judged with an order line somebody has deleted since; the wording is that of the partial index.
+#: Lines that were judged with an order line somebody has deleted since; the wording is that of the partial index. What
+#: the deleted ones were added up in is not known any more, so the next run judges everything.
 ORPHANED: Final = """
-UPDATE finance_settlementline SET state = 'awaiting', cause = ''
-WHERE client_id = %(client)s AND NOT order_ref = '' AND NOT event = 'account' AND order_line_id IS NULL
-  AND reverses IS NULL AND reversed_in IS NULL AND state IN ('reconciled', 'tolerated', 'discrepancy')
-  AND kind <> 'unexplained'
+WITH orphaned AS (
+    UPDATE finance_settlementline SET state = 'awaiting', cause = ''
+    WHERE client_id = %(client)s AND NOT order_ref = '' AND NOT event = 'account' AND order_line_id IS NULL
+      AND reverses IS NULL AND reversed_in IS NULL AND state IN ('reconciled', 'tolerated', 'discrepancy')
+      AND kind <> 'unexplained'
+    RETURNING id
+)
+UPDATE finance_reconcilemark SET rules_digest = '' WHERE client_id = %(client)s AND EXISTS (SELECT FROM orphaned)
 """
 
 #: Give awaiting lines the order line that has arrived since, with the site and the tax that follow from it.

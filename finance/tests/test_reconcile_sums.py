@@ -1,0 +1,141 @@
+"""What comes to nothing is right, and a fee's tax goes with its fee: also where many deviate alike."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from finance.models import DeviationSum, Discrepancy, RuleGap, SettlementLine
+from finance.selectors.discrepancies import lines_of_group
+from finance.services.proposals import propose
+from finance.services.reconcile import reconcile
+from finance.testing import account
+from finance.tests.golden import NOW, article, dec, fee_rule, rules, settled, sold, verdicts
+from marketplaces.models import Account
+from orders.models import Order, OrderLine
+
+pytestmark = pytest.mark.db
+
+GOODS = {"item_price": "41.85", "item_tax": "7.95"}
+SALE = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
+BACK = {"item_price": "-41.85", "item_tax": "-7.95", "referral_fee": "8.89", "fulfillment_fee": "3.87"}
+
+Rows = list[tuple[OrderLine | None, str, str, str]]
+
+
+@pytest.fixture
+def amazon(acting: Any) -> Account:
+    """An Amazon account in Germany with its schedule."""
+    rules("amazon.de")
+    return account("amazon-eu", sites=["amazon.de"])
+
+
+@pytest.fixture
+def bunnings(acting: Any) -> Account:
+    """A Bunnings account with its schedule: 12 % for tools, and 10 % tax on it as a line of its own."""
+    rules("bunnings.com.au")
+    return account("bunnings-au", sites=["bunnings.com.au"])
+
+
+def booked(line: OrderLine, event: str = "sale", **amounts: str) -> Rows:
+    """What a statement books for a line."""
+    return [(line, event, kind, amount) for kind, amount in amounts.items()]
+
+
+def causes() -> list[tuple[str, Decimal]]:
+    """Open findings: cause and amount."""
+    return list(Discrepancy.objects.filter(state="open").order_by("cause", "pk").values_list("cause", "amount"))
+
+
+@pytest.mark.parametrize("amounts", [["0.00"], ["4.90", "-4.90"]])
+@pytest.mark.parametrize("kind", ["shipping_price", "referral_fee_tax", "storage_fee"])
+def test_what_nobody_expects_and_comes_to_nothing_is_right(amazon: Account, kind: str, amounts: list[str]) -> None:
+    line = sold(amazon, "O-1", GOODS, sku=article())
+    settled(amazon, [*booked(line, **SALE), *((line, "sale", kind, amount) for amount in amounts)])
+    reconcile(now=NOW)
+    assert verdicts(line)[kind] == "reconciled"
+    assert (causes(), RuleGap.objects.count()) == ([], 0)
+    assert set(SettlementLine.objects.values_list("state", flat=True)) == {"reconciled"}
+
+
+def test_money_for_what_is_not_shipped_yet_waits_and_is_no_missing_rule(amazon: Account) -> None:
+    line = sold(amazon, "O-1", GOODS, sku=article(), status="to_ship", shipped=0)
+    settled(amazon, booked(line, **SALE))
+    reconcile(now=NOW)
+    assert set(verdicts(line).values()) == {"awaiting"}
+    assert (causes(), RuleGap.objects.count()) == ([], 0)
+    assert set(SettlementLine.objects.values_list("state", "cause")) == {("awaiting", "")}
+
+
+def test_money_for_a_canceled_line_is_unexpected_until_it_was_given_back(amazon: Account) -> None:
+    line = sold(amazon, "O-1", GOODS, sku=article(), status="canceled", shipped=0)
+    settled(amazon, booked(line, **SALE))
+    reconcile(now=NOW)
+    assert (causes(), RuleGap.objects.count()) == ([("unexpected", dec("37.04"))], 0)
+    settled(amazon, booked(line, "refund", **BACK), ref="S2")
+    reconcile(now=NOW)
+    assert causes() == []
+    assert {*verdicts(line).values(), *verdicts(line, "refund").values()} == {"reconciled"}
+
+
+def test_a_run_of_wrong_fees_and_the_tax_on_them_is_one_finding(bunnings: Account) -> None:
+    tools = article(category="tools")
+
+    def charged(n: int, tax: str) -> OrderLine:
+        line = sold(bunnings, f"W{n}", {"item_price": "100.00"}, at="bunnings.com.au", sku=tools, fulfillment="seller")
+        fees = {"item_price": "100.00", "referral_fee": "-14.00", "referral_fee_tax": tax}
+        settled(bunnings, booked(line, **fees), ref=f"S{n}")
+        return line
+
+    for n in range(19):
+        charged(n, "-1.40")
+    last = charged(19, "-1.20")
+    reconcile(now=NOW)
+    assert causes() == [("rate_changed", dec("-43.80"))]
+    settled(bunnings, booked(last, referral_fee_tax="-0.20"), ref="S20")
+    reconcile(now=NOW)
+    assert causes() == [("rate_changed", dec("-44.00"))]
+    found = Discrepancy.objects.get(state="open")
+    assert found.note == "20"
+    assert sum(row.difference or 0 for row in lines_of_group(found.group_key)) == found.amount
+    assert propose(found.group_key).lines == 20
+    assert reconcile(now=NOW, full=True).written == 0
+    SettlementLine.objects.filter(settlement__settlement_ref="S0", kind="referral_fee").update(amount=-12, state="new")
+    reconcile(now=NOW)
+    assert {cause for cause, _amount in causes()} == {"fee_overcharged"}
+    assert len(causes()) == 20
+    assert reconcile(now=NOW, full=True).written == 0
+
+
+def test_the_tax_on_other_fees_goes_with_the_one_that_deviates_most(bunnings: Account) -> None:
+    fee_rule("bunnings.com.au", "payment_fee", rate=dec("0.02"))
+    fee_rule("bunnings.com.au", "shipping_fee", basis="unit", fixed_amount=dec("1.00"))
+    tools = article(category="tools")
+    line = sold(bunnings, "W1", {"item_price": "100.00"}, at="bunnings.com.au", sku=tools, fulfillment="seller")
+    fees = {"referral_fee": "-12.00", "referral_fee_tax": "-1.20", "payment_fee": "-4.00", "shipping_fee": "-0.50"}
+    settled(bunnings, booked(line, item_price="100.00", other_fee_tax="-0.45", **fees))
+    reconcile(now=NOW)
+    assert causes() == [("fee_overcharged", dec("-2.15")), ("fee_undercharged", dec("0.50"))]
+
+
+def test_orders_that_were_deleted_are_added_up_no_more_and_once_when_they_come_again(amazon: Account) -> None:
+    def read_again() -> list[OrderLine]:
+        return [sold(amazon, f"O-{n}", GOODS, sku=article()) for n in range(12)]
+
+    cent_less = {**SALE, "item_tax": "7.94"}
+    settled(amazon, [row for line in read_again() for row in booked(line, **cent_less)])
+    more = [sold(amazon, f"P-{n}", GOODS, sku=article()) for n in range(9)]
+    settled(amazon, [row for line in more for row in booked(line, **cent_less)], ref="S2")
+    reconcile(now=NOW)
+    assert causes() == [("rounding", dec("-0.21"))]
+    Order.objects.filter(external_id__startswith="O-").delete()
+    reconcile(now=NOW)
+    assert causes() == []
+    assert reconcile(now=NOW, full=True).written == 0
+    Order.objects.filter(external_id__startswith="P-").delete()
+    read_again()  # comes before anybody has looked
+    reconcile(now=NOW)
+    assert DeviationSum.objects.get().line_count == 12
+    assert reconcile(now=NOW, full=True).written == 0
