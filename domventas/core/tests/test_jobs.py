@@ -135,7 +135,7 @@ def worker(transactional_db: None) -> Iterator[subprocess.Popen[bytes]]:
     child.wait(10)
 
 
-def wait_for(state: str, client: Client, seconds: float = 30) -> TaskRun:
+def wait_for(state: str, client: Client, seconds: float = 90) -> TaskRun:
     end = time.monotonic() + seconds
     with tenancy.acting_for(client):
         while time.monotonic() < end:

@@ -277,10 +277,11 @@ def test_a_link_to_a_document_ends_after_five_minutes(sandbox: Sandbox) -> None:
 
 def test_listings_are_made_on_request(sandbox: Sandbox) -> None:
     ask = amazon_of(sandbox)
-    body = {"reportType": LISTINGS, "marketplaceIds": ["A1PA6795UKMFR9"]}
+    body, begun = {"reportType": LISTINGS, "marketplaceIds": ["A1PA6795UKMFR9"]}, time.time()
+    sandbox.state.timer = lambda: begun
     report_id = ask(REPORTS, method="POST", body=body).data["reportId"]
     assert ask(f"{REPORTS}/{report_id}").data["processingStatus"] == "IN_QUEUE"
-    sandbox.state.timer = lambda: time.time() + 2
+    sandbox.state.timer = lambda: begun + 2
     done = ask(f"{REPORTS}/{report_id}").data
     rows = table(document(ask, done["reportDocumentId"]))
     assert len(rows) == len(sandbox.state.world.products)
