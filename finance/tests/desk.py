@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import now as clock
 
 from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
+from domventas.core.times import day_in
 from finance.models import Settlement
 from finance.services.reconcile import reconcile
 from finance.tests.golden import NOW, article, settled, sold
@@ -20,6 +23,11 @@ from marketplaces.models import Account
 HOME = "/c/dom-ventas/money"
 GOODS = {"item_price": "41.85", "item_tax": "7.95"}
 RIGHT = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
+
+
+def today() -> date:
+    """The day of the pages: the client's, which at night is not that of UTC."""
+    return day_in(Client._meta.get_field("zone").default, clock())
 
 
 def browser(client: Client, role: Role) -> Browser:

@@ -23,7 +23,7 @@ from finance.selectors.coverage import cost_coverage
 from finance.services.reconcile import reconcile
 from finance.services.reference import sync_reference
 from finance.testing import account
-from finance.tests.desk import GOODS, HOME, RIGHT, browser, overcharged, queries, rows_of, text
+from finance.tests.desk import GOODS, HOME, RIGHT, browser, overcharged, queries, rows_of, text, today
 from finance.tests.golden import ALWAYS, NOW, article, rules, settled, sold
 from marketplaces.models import Account
 
@@ -91,9 +91,8 @@ def test_the_roll_forward_is_told_with_what_nobody_can_explain(amazon: Account, 
 
 
 def test_each_week_links_to_lines_that_add_up_to_it(amazon: Account, staff: Browser) -> None:
-    today = clock().date()
     for number, days in enumerate((1, 4, 9, 12)):
-        sold(amazon, f"W-{number}", GOODS, sku=article(), on=today - timedelta(days=days))
+        sold(amazon, f"W-{number}", GOODS, sku=article(), on=today() - timedelta(days=days))
     reconcile(now=clock())
     answer = staff.get(f"{HOME}/paid/")
     cells = [cell for _row, _url, cells in answer.context["coming"] for cell in cells if cell[0]]
@@ -107,9 +106,8 @@ def test_an_account_is_told_by_its_sites_and_each_figure_leads_to_its_own_lines(
     for site in ("amazon.de", "amazon.fr"):
         rules(site)
     both = account("amazon-eu", sites=["amazon.de", "amazon.fr"])
-    today = clock().date()
     for number, at in enumerate(("amazon.de", "amazon.de", "amazon.fr")):
-        sold(both, f"S-{number}", GOODS, at=at, sku=article(), on=today - timedelta(days=3 + 20 * number))
+        sold(both, f"S-{number}", GOODS, at=at, sku=article(), on=today() - timedelta(days=3 + 20 * number))
     reconcile(now=clock())
     answer = staff.get(f"{HOME}/paid/?account=amazon-eu")
     rows = answer.context["coming"]

@@ -18,7 +18,7 @@ from finance.models import FeeRule, Receivable, Settlement
 from finance.selectors.are_we_paid import absent_settlements
 from finance.services.reconcile import reconcile
 from finance.testing import account
-from finance.tests.desk import GOODS, HOME, browser, open_sum, queries, text
+from finance.tests.desk import GOODS, HOME, browser, open_sum, queries, text, today
 from finance.tests.golden import article, dec, rules, sold
 from finance.tests.test_transfers import paid, week
 from marketplaces.models import Account
@@ -41,7 +41,7 @@ def staff(client_dv: Client) -> Browser:
 
 
 def ago(days: int) -> date:
-    return clock().date() - timedelta(days=days)
+    return today() - timedelta(days=days)
 
 
 def weekly(of: Account, *, last: int, after: int) -> None:
