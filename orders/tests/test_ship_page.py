@@ -36,7 +36,7 @@ def page_of(order: Order) -> str:
 def fields(client: Any, **more: Any) -> dict[str, Any]:
     with acting_for(client):
         pieces = {f"pieces_{each.pk}": 1 for each in OrderLine.objects.all()}
-    return FORM | pieces | {"carrier": "dhl", "tracking_number": "JD1", "shipped_at": "2026-11-20T18:00"} | more
+    return FORM | pieces | {"carrier": "dhl", "tracking_number": "JD-0001", "shipped_at": "2026-11-20T18:00"} | more
 
 
 def test_from_the_order_to_a_confirmed_parcel(placed: Order, client_dv: Any) -> None:
@@ -50,7 +50,7 @@ def test_from_the_order_to_a_confirmed_parcel(placed: Order, client_dv: Any) -> 
     with acting_for(client_dv):
         assert not Shipment.objects.exists(), "looking changes nothing"
     done = staff.post(page_of(placed), fields(client_dv, step="confirm"), follow=True).content.decode()
-    assert "Parcel 1 is confirmed." in done and "waits to be told" in done and "JD1" in done
+    assert "Parcel 1 is confirmed." in done and "waits to be told" in done and "JD-0001" in done
     with acting_for(client_dv):
         made = Shipment.objects.get()
         assert (made.created_by, made.lines.count()) == ("warehouse@example.com", 2)
@@ -98,9 +98,9 @@ def test_the_list_tells_what_became_of_each_parcel(placed: Order, client_dv: Any
         key = Shipment.objects.get().pk
     home = address("orders_shipment_changelist")
     listed = staff.get(home).content.decode()
-    assert "JD1" in listed and "refused" in listed and "No such number." in listed
-    assert "JD1" in staff.get(f"{home}?state=refused").content.decode()
-    assert "JD1" not in staff.get(f"{home}?state=accepted").content.decode()
+    assert "JD-0001" in listed and "refused" in listed and "No such number." in listed
+    assert "JD-0001" in staff.get(f"{home}?state=refused").content.decode()
+    assert "JD-0001" not in staff.get(f"{home}?state=accepted").content.decode()
     assert "L1" in staff.get(address("orders_shipment_change", key)).content.decode()
     done = staff.post(home, FORM | {"action": "look_again", "_selected_action": [key]}, follow=True).content.decode()
     assert "1 is looked up." in done
