@@ -106,7 +106,7 @@ def tickets(detector: Detector, titles: dict[str, str], *, base: Base, now: date
         [event for ticket in [*fresh, *have.values()] if (event := _step(ticket, was.get(ticket.fingerprint), now))]
     )
     _attach(detector, {**have, **{t.fingerprint: t for t in fresh}}, kept)
-    _count_overflow(detector, bundles, overflow, groups)
+    _count_overflow(bundles, overflow, groups, base)
     return change
 
 
@@ -143,7 +143,10 @@ def _living(detector: Detector, now: datetime) -> list[Ticket]:
 
 
 def _capped(bundles: dict[str, Bundle], have: dict[str, Ticket], now: datetime) -> tuple[list[str], list[str]]:
-    """Which keys have a ticket and which are only counted: at most CAP per group, the dearest first."""
+    """Which keys have a ticket and which are only counted: at most CAP per group, the dearest first.
+
+    What has an open ticket keeps it, also beyond the cap: one that rested wakes up beside those that came meanwhile.
+    """
     per_group: dict[str, list[str]] = defaultdict(list)
     for key, bundle in bundles.items():
         ticket = have.get(key)
@@ -154,8 +157,11 @@ def _capped(bundles: dict[str, Bundle], have: dict[str, Ticket], now: datetime) 
     overflow: list[str] = []
     for keys in per_group.values():
         keys.sort(key=lambda key: (key not in have, -(bundles[key].per_day or Decimal(0)), key))
-        kept += keys[:CAP]
-        overflow += keys[CAP:]
+        open_ones = [key for key in keys if key in have and have[key].state != Ticket.State.RESOLVED]
+        others = [key for key in keys if key not in open_ones]
+        room = max(CAP - len(open_ones), 0)
+        kept += [*open_ones, *others[:room]]
+        overflow += others[room:]
     return sorted(kept), sorted(overflow)
 
 
@@ -201,7 +207,7 @@ def _fill(ticket: Ticket, bundle: Bundle, base: Base, now: datetime) -> bool:
         "action": first.action,
         "finding_count": len(bundle.findings),
         "amounts": bundle.amounts,
-        "impact_day": bundle.per_day,
+        "impact_day": base.rounded(bundle.per_day),
         "deadline_at": bundle.deadline,
         "severity": base.severity(bundle.per_day, bundle.deadline, at_least=bundle.floor),
     }
@@ -231,7 +237,7 @@ def _attach(detector: Detector, by_key: dict[str, Ticket], kept: list[str]) -> N
 
 
 def _count_overflow(
-    detector: Detector, bundles: dict[str, Bundle], overflow: list[str], groups: dict[str, TicketGroup]
+    bundles: dict[str, Bundle], overflow: list[str], groups: dict[str, TicketGroup], base: Base
 ) -> None:
     counted: dict[str, list[Bundle]] = defaultdict(list)
     for key in overflow:
@@ -239,7 +245,7 @@ def _count_overflow(
     changed = []
     for group in groups.values():
         rest = counted.get(group.key, [])
-        impact = sum((bundle.per_day or Decimal(0) for bundle in rest), Decimal(0))
+        impact = sum((base.rounded(bundle.per_day) or Decimal(0) for bundle in rest), Decimal(0))
         if (group.overflow_count, group.overflow_impact_day) != (len(rest), impact):
             group.overflow_count, group.overflow_impact_day = len(rest), impact
             changed.append(group)

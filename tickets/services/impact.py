@@ -15,6 +15,8 @@ from tickets.models import Ticket
 ONE_OFF_DAYS = 30
 """A one-off amount counts as its thirtieth part per day, so that it can stand beside a daily loss."""
 
+CRUMB = Decimal("0.0001")
+
 CUTS = {"severity.s1": Decimal(500), "severity.s2": Decimal(100), "severity.s3": Decimal(20)}
 """Contribution per day [base currency] from which a ticket is S1, S2, S3; thresholds of the client override them."""
 
@@ -41,11 +43,18 @@ class Base:
         )
 
     def per_day(self, amount: Decimal | None, currency: str) -> Decimal | None:
-        """|amount| ÷ 30 in base currency [per day]; None when there is no amount or no rate for its currency."""
+        """|amount| ÷ 30 in base currency [per day]; None when there is no amount or no rate for its currency.
+
+        To a hundredth of a cent, or the many crumbs of one ticket would add up to nothing.
+        """
         if amount is None or not currency:
             return None
         converted = self.book.convert(abs(amount), currency, self.currency)
-        return to_cents(converted.amount / ONE_OFF_DAYS, self.currency) if converted else None
+        return (converted.amount / ONE_OFF_DAYS).quantize(CRUMB) if converted else None
+
+    def rounded(self, per_day: Decimal | None) -> Decimal | None:
+        """The same to the cent, as tickets show and add it up."""
+        return None if per_day is None else to_cents(per_day, self.currency)
 
     def severity(self, per_day: Decimal | None, deadline_at: datetime | None, *, at_least: str = "") -> str:
         """S1–S4 by contribution per day × urgency; a deadline within a day counts thrice, within three days twice."""

@@ -57,10 +57,13 @@ def resolve(ticket: Ticket, *, how: str, reason: str, actor: str, now: datetime)
 
 @transaction.atomic
 def reopen(ticket: Ticket, *, reason: str, actor: str, now: datetime) -> None:
-    """Open it again. Raises: NotAllowed when it is open."""
+    """Open it again. Raises: NotAllowed when it is open, or a newer one of the same thing is."""
     _lock(ticket)
     if ticket.state not in (Ticket.State.RESOLVED, Ticket.State.SNOOZED):
         raise NotAllowed(_("This ticket is open already."))
+    alike = Ticket.objects.filter(type=ticket.type, fingerprint=ticket.fingerprint).exclude(pk=ticket.pk)
+    if newer := alike.exclude(state=Ticket.State.RESOLVED).first():
+        raise NotAllowed(_("Ticket #%(number)s about the same is open.") % {"number": newer.number})
     ticket.state, ticket.resolution, ticket.resolved_at, ticket.snoozed_until = Ticket.State.OPEN, "", None, None
     _write(ticket, "reopened", reason, actor, now)
 
