@@ -60,7 +60,7 @@ verdicts AS (
         WHEN basis = 'gap' THEN 'no_rule'
         WHEN kind = 'unknown' THEN 'discrepancy'
         WHEN NOT is_wanted AND (actual = 0 OR is_given_back) THEN 'reconciled'
-        WHEN NOT is_wanted AND shipped = 0 AND event = 'sale' AND status NOT IN ('canceled', 'refused') THEN 'awaiting'
+        WHEN NOT is_wanted AND shipped = 0 AND status NOT IN ('canceled', 'refused') THEN 'awaiting'
         WHEN NOT is_wanted THEN 'discrepancy'
         WHEN NOT is_booked THEN 'awaiting'
         WHEN NOT is_paid THEN CASE WHEN abs(expected) <= allowed THEN 'tolerated' ELSE 'discrepancy' END

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-#: What was given back, by refund and kind. A refund the statement knows of cannot exceed what was sold.
+#: What was given back of what was shipped, by refund and kind: of what was not, nothing can be. A refund the statement
+#: knows of cannot exceed what was sold.
 PARTS: Final = """
 CREATE TEMP TABLE refund_parts ON COMMIT DROP AS
 WITH stated AS (
@@ -17,7 +18,7 @@ WITH stated AS (
     JOIN orders_ordercharge AS c ON c.client_id = %(client)s AND c.line_id = f.line_id AND c.event = 'refund'
     LEFT JOIN orders_orderrefund AS r
       ON r.client_id = %(client)s AND r.line_id = f.line_id AND r.external_id = c.refund_ref
-    WHERE c.kind || '' = ANY(%(prices)s::text[] || %(taxes)s::text[]) AND c.currency = f.currency
+    WHERE f.shipped > 0 AND c.kind || '' = ANY(%(prices)s::text[] || %(taxes)s::text[]) AND c.currency = f.currency
     GROUP BY f.line_id, c.refund_ref, c.kind
 ),
 told AS (
@@ -26,7 +27,7 @@ told AS (
     FROM line_facts AS f
     JOIN finance_settlementline AS s ON s.client_id = %(client)s AND s.order_line_id = f.line_id AND s.event = 'refund'
     WHERE s.reverses IS NULL AND s.reversed_in IS NULL AND s.kind = ANY(%(prices)s::text[] || %(taxes)s::text[])
-      AND NOT EXISTS (SELECT 1 FROM stated AS x WHERE x.line_id = f.line_id)
+      AND f.shipped > 0 AND NOT EXISTS (SELECT 1 FROM stated AS x WHERE x.line_id = f.line_id)
     GROUP BY f.line_id, s.refund_ref, s.kind
 )
 SELECT line_id, refund_ref, kind, amount, day, 'order' AS basis FROM stated WHERE amount <> 0

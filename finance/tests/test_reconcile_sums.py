@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from domventas.core.times import Period
 from finance.models import DeviationSum, Discrepancy, RuleGap, SettlementLine
+from finance.selectors.bridge import bridges
 from finance.selectors.discrepancies import lines_of_group
+from finance.selectors.receivables import roll_forward
 from finance.services.proposals import propose
 from finance.services.reconcile import reconcile
 from finance.testing import account
-from finance.tests.golden import NOW, article, dec, fee_rule, rules, settled, sold, verdicts
+from finance.tests.golden import NOW, article, dec, fee_rule, refunded, rules, settled, sold, verdicts
 from marketplaces.models import Account
 from orders.models import Order, OrderLine
 
@@ -139,3 +143,17 @@ def test_orders_that_were_deleted_are_added_up_no_more_and_once_when_they_come_a
     reconcile(now=NOW)
     assert DeviationSum.objects.get().line_count == 12
     assert reconcile(now=NOW, full=True).written == 0
+
+
+@pytest.mark.parametrize("status", ["to_ship", "canceled"])
+@pytest.mark.parametrize("told", [False, True])
+def test_money_given_back_of_what_was_not_shipped_is_in_the_balance(amazon: Account, status: str, told: bool) -> None:
+    line = sold(amazon, "O-1", GOODS, sku=article(), status=status, shipped=0)
+    if told:
+        refunded(line, {"item_price": "-41.85", "item_tax": "-7.95"})
+    settled(amazon, booked(line, "refund", item_price="-41.85", item_tax="-7.95"))
+    reconcile(now=NOW)
+    (row,) = roll_forward(Period(date(2026, 9, 1), date(2026, 12, 1)), today=NOW.date())
+    assert row.closing == row.proved == row.unexplained == dec("-49.80")
+    assert bridges([row])[0].unexplained == 0
+    assert causes() == ([("unexpected", dec("-49.80"))] if status == "canceled" else [])
