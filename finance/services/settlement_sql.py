@@ -322,6 +322,7 @@ WITH kinds AS (
 digits AS (SELECT * FROM unnest(%(currencies)s::text[], %(minor_units)s::int[]) AS d(currency, digits)),
 placed AS (
     SELECT l.id, l.amount, l.currency, l.site, l.order_ref, l.order_line_id, k.event, k.kind, k.money_class,
+           l.reverses IS NULL AND l.reversed_in IS NULL AS is_current,
            coalesce(o.ordered_on, (l.posted_at AT TIME ZONE coalesce(site.zone, 'UTC'))::date) AS day
     FROM finance_settlementline AS l
     JOIN kinds AS k USING (raw_type)
@@ -334,8 +335,8 @@ placed AS (
 UPDATE finance_settlementline AS l
 SET event = p.event, kind = p.kind, money_class = p.money_class, cause = '',
     net_amount = {NET_BY_CURRENCY}, tax_amount = p.amount - {NET_BY_CURRENCY},
-    state = CASE WHEN p.order_line_id IS NULL AND p.order_ref <> '' AND p.event <> 'account' THEN 'awaiting'
-                 ELSE 'new' END
+    state = CASE WHEN p.order_line_id IS NULL AND p.order_ref <> '' AND p.event <> 'account' AND p.is_current
+                 THEN 'awaiting' ELSE 'new' END
 FROM placed AS p
 JOIN digits AS d USING (currency)
 LEFT JOIN taxed AS t USING (site, kind, day)

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from finance.models import FeeKindMap, FeeRule, Payout, RefundRule, Settlement, SettlementLine
 from finance.selectors.settlements import is_balanced, sums_by_kind, unknown_kinds
+from finance.services.reconcile import reconcile
 from finance.services.settlement_lines import reclassify, resolve_awaiting
 from finance.services.settlements import SettlementRefused, ingest
 from finance.testing import COMMISSION, NOW, SALE, account, line, order, settlement
@@ -179,6 +180,17 @@ def test_unknown_words_are_counted_and_get_their_meaning_later(amazon: Account) 
     FeeKindMap.objects.create(channel="amazon", pattern="new|*|x", event="account", kind="goodwill")
     assert reclassify("amazon") == 2
     assert unknown_kinds(Settlement.objects.get()) == {}
+
+
+def test_a_reversed_line_that_gets_its_meaning_later_waits_for_no_order(amazon: Account) -> None:
+    odd = line("-2.00", "order|itemfees|novelty", order_ref="O-9")
+    book(amazon, [line("41.85"), odd], "39.85")
+    ingest(amazon, settlement([line("41.85")], "41.85"), raw_id=8, source="api", now=NOW)
+    reconcile(now=NOW)
+    FeeKindMap.objects.create(channel="amazon", pattern="order|itemfees|novelty", event="sale", kind="other_fee")
+    assert reclassify("amazon") == 2
+    reconcile(now=NOW)
+    assert set(SettlementLine.objects.values_list("state", flat=True)) == {"reconciled"}
 
 
 def test_exact_words_win_over_patterns_and_longer_patterns_over_shorter(amazon: Account) -> None:
