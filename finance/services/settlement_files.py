@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import DataError
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import DomventasError
-from finance.services.settlements import Ingested, SettlementRefused, ingest
+from finance.services.settlements import Ingested, SettlementRefused, ingest, is_older
 from marketplaces.errors import Malformed
 from marketplaces.models import Account
 from marketplaces.port import RawPage
@@ -42,7 +43,11 @@ def import_file(account: Account, body: bytes, *, name: str, now: datetime) -> I
     page = RawPage(body=body, content_type=kind, name=name)
     archived = raw.archive(account, "settlements", connector.settlements, page, now=now)
     try:
-        return ingest(account, connector.parse_settlement(body, name), raw_id=archived, source="file", now=now)
+        record = connector.parse_settlement(body, name)
+        if is_older(account, record, archived):  # brought again: it says so now, whatever came between
+            again = replace(page, name=f"{name} ({now.isoformat()})", context={"again": now.isoformat()})
+            archived = raw.archive(account, "settlements", connector.settlements, again, now=now)
+        return ingest(account, record, raw_id=archived, source="file", now=now)
     except (Malformed, SettlementRefused) as error:
         raise FileRefused(f"{name}: {error.message}", raw_id=archived) from error
     except DataError as error:

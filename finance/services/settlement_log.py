@@ -30,7 +30,8 @@ def materialize(account: Account, *, refs: Iterable[str] = (), now: datetime) ->
 
     A waiting one is booked when its transactions add up to its header, or when the log has been read beyond the end of
     its period; one without any transaction goes on waiting, because nothing has been stated that could be wrong, unless
-    it is about nothing itself: a period of 0.00 in which nothing happened is whole.
+    it is about nothing itself: a period of 0.00 in which nothing happened is whole. A booked one whose transactions
+    have all moved elsewhere has none of them any more.
     Raises: SettlementRefused: transactions in another currency than the settlement's.
     """
     with transaction.atomic():
@@ -42,7 +43,7 @@ def materialize(account: Account, *, refs: Iterable[str] = (), now: datetime) ->
         results = []
         for settlement in waiting.order_by("pk"):
             count, total = facts[settlement.pk]
-            if not (count or _is_about_nothing(settlement, read_until)):
+            if not (count or settlement.digest or _is_about_nothing(settlement, read_until)):
                 continue
             if not settlement.digest and not _is_told(settlement, total, read_until):
                 continue

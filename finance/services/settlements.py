@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from domventas.core.errors import DomventasError
@@ -73,7 +74,7 @@ def ingest(account: Account, record: SettlementRecord, *, raw_id: int | None, so
     Raises: SettlementRefused: lines in several currencies. Malformed: the document turns out cut while it is read.
     """
     with transaction.atomic():
-        if (newer := _booked_from_newer(account, record, raw_id)) is not None:
+        if raw_id is not None and (newer := _from_newer(account, record, raw_id).first()) is not None:
             return _unchanged(newer)
         settlement, is_new = _header(account, record, raw_id=raw_id, source=source, now=now)
         _announce(account, record, now=now)
@@ -124,12 +125,14 @@ def book(stage: str, account: Account, settlement: Settlement, *, raw_id: int | 
     return _result(settlement, staged, changed=True, written=written)
 
 
-def _booked_from_newer(account: Account, record: SettlementRecord, raw_id: int | None) -> Settlement | None:
+def is_older(account: Account, record: SettlementRecord, raw_id: int) -> bool:
+    """Whether the settlement stands as a document says that was archived after this one."""
+    return _from_newer(account, record, raw_id).exists()
+
+
+def _from_newer(account: Account, record: SettlementRecord, raw_id: int) -> QuerySet[Settlement]:
     """The settlement, if it stands as a newer document says: reading the archive again takes no correction back."""
-    if raw_id is None:
-        return None
-    stored = Settlement.objects.filter(account=account, settlement_ref=record.settlement_ref)
-    return stored.filter(raw_id__gt=raw_id).first()
+    return Settlement.objects.filter(account=account, settlement_ref=record.settlement_ref, raw_id__gt=raw_id)
 
 
 def _header(
@@ -191,8 +194,10 @@ def _announce(account: Account, record: SettlementRecord, *, now: datetime) -> N
         "paid_on": record.paid_on,
     }
     payout, made = Payout.objects.get_or_create(account=account, external_id=record.settlement_ref, defaults=says)
-    if made or (payout.state == Payout.State.PAID and says["state"] == Payout.State.PENDING):
+    if made:
         return
+    if payout.state == Payout.State.PAID and payout.paid_on == record.paid_on:
+        says["state"] = Payout.State.PAID  # as of that day it was made, at whatever moment this is read
     changed = [name for name, value in says.items() if getattr(payout, name) != value]
     if changed:
         for name in changed:

@@ -91,7 +91,7 @@ def load_transactions(
     refs |= {
         ref
         for record in wanted
-        if (ref := before.get(record.external_id, ("", ""))[1]) and ref != (record.settlement_ref or "")
+        if record.line and (ref := before.get(record.external_id, ("", ""))[1]) and ref != (record.settlement_ref or "")
     }
     if refs:
         materialize(account, refs=sorted(refs), now=now)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from finance.models import FeeKindMap, LineReconciliation, Payout, SettlementLine
+from finance.models import FeeKindMap, LineReconciliation, Payout, Settlement, SettlementLine
+from finance.selectors.settlements import is_balanced
 from finance.services.reconcile import reconcile
 from finance.services.reference import sync_reference
 from finance.services.settlement_lines import resolve_awaiting
@@ -50,6 +53,14 @@ def test_a_correction_below_zero_takes_the_announced_transfer_back(amazon: Accou
     assert not Payout.objects.exists()
 
 
+def test_a_correction_that_moves_the_transfer_changes_what_was_announced(amazon: Account) -> None:
+    ingest(amazon, settlement([line("41.85")], "41.85"), raw_id=1, source="api", now=NOW)
+    moved = replace(settlement([line("40.00")], "40.00"), paid_on=date(2026, 11, 4))
+    ingest(amazon, moved, raw_id=2, source="api", now=NOW)
+    payout = Payout.objects.get()
+    assert (payout.state, payout.amount, payout.paid_on) == ("pending", Decimal("40.00"), date(2026, 11, 4))
+
+
 def test_a_transaction_that_moves_to_another_cycle_leaves_the_first_one(acting: Any) -> None:
     shop = account("bunnings-au", sites=["bunnings.com.au"])
     sync_reference("bunnings")
@@ -61,3 +72,17 @@ def test_a_transaction_that_moves_to_another_cycle_leaves_the_first_one(acting: 
     assert list(standing.order_by("settlement_ref").values_list("settlement_ref", "amount")) == [
         ("C1", Decimal("20.00")), ("C2", Decimal("12.00")),
     ]  # fmt: skip
+
+
+def test_a_cycle_all_of_whose_transactions_have_moved_keeps_none_of_them(acting: Any) -> None:
+    shop = account("bunnings-au", sites=["bunnings.com.au"])
+    sync_reference("bunnings")
+    for ref in ("C1", "C2"):
+        ingest(shop, settlement(None, "20.00", ref=ref, currency="AUD"), raw_id=1, source="api", now=NOW)
+    load_transactions(shop, [logged("T1", "20.00")], raw_id=1, now=NOW)
+    load_transactions(shop, [logged("T1", "20.00", ref="C2")], raw_id=2, now=NOW)
+    standing = SettlementLine.objects.filter(reverses=None, reversed_in=None).order_by("settlement_ref")
+    assert list(standing.values_list("settlement_ref", "kind", "amount")) == [
+        ("C1", "unexplained", Decimal("20.00")), ("C2", "item_price", Decimal("20.00")),
+    ]  # fmt: skip
+    assert all(is_balanced(head) for head in Settlement.objects.all())

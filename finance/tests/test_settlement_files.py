@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,17 @@ def test_a_settlement_issued_again_with_a_correction_is_a_revision(amazon: Accou
     assert (again.changed, again.revision, again.reversed) == (True, 2, 1)
     assert is_balanced(Settlement.objects.get())
     assert Settlement.objects.get().header_total == Decimal("7.55")
+
+
+def test_the_first_file_brought_again_takes_a_wrong_correction_back(amazon: Account) -> None:
+    right, wrong = v2().encode(), v2(ROWS[:-1], "61.85").encode()
+    for body, total in ((right, "6.55"), (wrong, "61.85"), (right, "6.55"), (wrong, "61.85"), (right, "6.55")):
+        assert import_file(amazon, body, name="f.txt", now=NOW + timedelta(hours=RawDocument.objects.count())).changed
+        assert Settlement.objects.get().header_total == Decimal(total)
+        assert is_balanced(Settlement.objects.get())
+    newest = RawDocument.objects.order_by("pk").last()
+    assert newest is not None
+    assert Settlement.objects.get().raw_id == newest.pk  # so that reading the archive again ends here, too
 
 
 Run = Callable[..., dict[str, Any]]
