@@ -14,7 +14,7 @@ from finance.kinds import KIND_PARAMS
 from finance.models import ExpectedCharge, LineReconciliation, SettlementLine
 from finance.selectors.costs import costs_of
 from finance.selectors.rates import RateBook, rates_on
-from marketplaces.records import FeeKind, MoneyClass
+from marketplaces.records import FeeKind, LineStatus, MoneyClass
 from orders.models import OrderCharge, OrderLine
 
 NOTHING: Final = Decimal(0)
@@ -176,6 +176,15 @@ def _fee_tax(step: Step, wanted: Mapping[tuple[str, str], ExpectedCharge]) -> De
     return row.tax_amount or NOTHING
 
 
+def _pieces(line: OrderLine) -> int:
+    """The pieces that left, as they are counted for what is expected: by their number, else by the line's status."""
+    if line.status in {LineStatus.CANCELED, LineStatus.REFUSED}:
+        return 0
+    if line.status in {LineStatus.SHIPPED, LineStatus.DELIVERED, LineStatus.CLOSED}:
+        return line.quantity_shipped or line.quantity - (line.quantity_canceled or 0)
+    return line.quantity_shipped or 0
+
+
 def _costs(lines: Sequence[OrderLine]) -> Mapping[int, Decimal]:
     """Cost of the shipped pieces at the rate of the order's day, negative; a line without cost or rate is missing."""
     known = costs_of((line.sku_id, line.order.ordered_on, "") for line in lines if line.sku_id)
@@ -186,10 +195,9 @@ def _costs(lines: Sequence[OrderLine]) -> Mapping[int, Decimal]:
         found = known.get((line.sku_id, day, "")) if line.sku_id else None
         if found is None:
             continue
-        pieces = line.quantity_shipped if line.quantity_shipped is not None else line.quantity
         if found.currency != currency and day not in books:
             books[day] = rates_on(day)
-        converted = books.get(day, RateBook({}, day)).convert(-found.total * pieces, found.currency, currency)
+        converted = books.get(day, RateBook({}, day)).convert(-found.total * _pieces(line), found.currency, currency)
         if converted:
             costs[line.pk] = converted.amount
     return costs

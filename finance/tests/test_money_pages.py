@@ -73,6 +73,18 @@ def test_a_line_falls_from_gross_to_payout_and_to_contribution(amazon: Account) 
     assert (fall.cost, fall.contribution, list(fall.unknown)) == (dec("-13.50"), dec("17.63"), [])
 
 
+@pytest.mark.parametrize(
+    ("status", "shipped", "pieces"),
+    [("shipped", 3, 3), ("shipped", 1, 1), ("shipped", 0, 2), ("to_ship", 0, 0), ("canceled", 3, 0)],
+)
+def test_only_pieces_that_left_have_a_cost(amazon: Account, status: str, shipped: int, pieces: int) -> None:
+    sku = article()
+    SkuCost.objects.create(sku=sku, currency="EUR", valid=ALWAYS, purchase=dec("12.00"))
+    line = sold(amazon, "O-1", GOODS, sku=sku, quantity=3, shipped=shipped, status=status)
+    line.quantity_canceled = 3 - pieces
+    assert waterfall(line).cost == -12 * pieces
+
+
 def test_an_unknown_cost_leaves_the_contribution_unknown(amazon: Account) -> None:
     line = a_sale(amazon)
     reconcile(now=NOW)
