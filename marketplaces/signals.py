@@ -12,3 +12,6 @@ listing_changed = Signal()
 
 push_settled = Signal()
 """A command to a marketplace was settled, in the same transaction. Arguments: command (an OutboxCommand), now."""
+
+article_corrected = Signal()
+"""What fees ask of our SKUs was corrected: weight or category. Arguments: sku_ids, now."""

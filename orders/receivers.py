@@ -1,4 +1,4 @@
-"""What orders do when an offer was mapped, and when a marketplace has answered what it was told."""
+"""What orders do when an offer was mapped, a SKU corrected, and when a marketplace has answered what it was told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from marketplaces.models import Account, OutboxCommand
-from marketplaces.signals import listing_changed, push_settled
+from marketplaces.signals import article_corrected, listing_changed, push_settled
 from orders.services import holds, shipments
 
 
@@ -22,6 +22,12 @@ def release_lines(
         holds.link(account_id=account.pk, offer_refs=offer_refs)
         return
     holds.release(account_id=account.pk, offer_refs=offer_refs, sku_id=sku_id, actor=actor, now=now)
+
+
+@receiver(article_corrected, dispatch_uid="orders.judge_anew")
+def judge_lines_anew(*, sku_ids: Sequence[int], now: datetime, **_: Any) -> None:
+    """Let the fees on what these SKUs sold be judged by their weights and categories as they are now."""
+    holds.judge_anew(sku_ids=sku_ids, now=now)
 
 
 @receiver(push_settled, dispatch_uid="orders.parcels")

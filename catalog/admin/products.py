@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
 from catalog.models import Brand, Identifier, Listing, Product, Sku
+from catalog.services import products
 from domventas.core.admin import ClientForm, FactsInline, HouseAdmin
 from domventas.core.links import to_list
 
@@ -65,6 +70,12 @@ class ProductAdmin(HouseAdmin):
     autocomplete_fields = ("brand",)
     inlines = (SkuInline,)
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """What its SKUs sold is judged by the new categories and weights."""
+        super().save_related(request, form, formsets, change)
+        if change:
+            products.corrected(form.instance.skus.values_list("pk", flat=True), now=clock())
+
 
 @admin.register(Sku)
 class SkuAdmin(HouseAdmin):
@@ -76,6 +87,12 @@ class SkuAdmin(HouseAdmin):
     search_fields = ("code", "name", "identifiers__value")
     autocomplete_fields = ("product",)
     inlines = (IdentifierInline, ListingInline)
+
+    def save_model(self, request: HttpRequest, obj: Sku, form: Any, change: bool) -> None:
+        """What it sold is judged by the new weight, and by the categories of its product."""
+        super().save_model(request, obj, form, change)
+        if change and {"weight_g", "product"} & set(form.changed_data):
+            products.corrected([obj.pk], now=clock())
 
     @admin.display(description=_("orders"))
     def lines_link(self, sku: Sku) -> str:

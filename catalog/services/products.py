@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.text import slugify
 
 from catalog.models import Brand, Identifier, Product, Sku
 from catalog.services import mapping
 from domventas.core import bulk
 from domventas.core.errors import DomventasError
+from marketplaces.signals import article_corrected
 
 Kind = Identifier.Kind
 
@@ -68,6 +71,7 @@ def load_products(rows: Iterable[ProductRow], *, now: datetime) -> ProductsLoade
     given = list(rows)
     identifiers = _checked(given)
     with transaction.atomic():
+        before = _asked(given)
         done = bulk.upsert(Brand, ("code", "name"), _brands(given), ("code",), compare=(), returning=True)
         brand_of = {code: pk for (code,), pk in done.ids.items()}
         products = {
@@ -87,10 +91,26 @@ def load_products(rows: Iterable[ProductRow], *, now: datetime) -> ProductsLoade
             [(*key, sku.ids[code,]) for key, code in identifiers.items()],
             ("kind", "channel", "value"),
         )
+        corrected([pk for pk, facts in _asked(given).items() if before.get(pk, facts) != facts], now=now)
         settled = mapping.resolve_known(now=now)
     mapping.suggest()
     written = sum(part.inserted + part.updated for part in (done, product, sku, named))
     return ProductsLoaded(len(given), written, settled)
+
+
+def corrected(sku_ids: Collection[int], *, now: datetime) -> None:
+    """Tell that weight or category of these SKUs are others now: what they sold is judged by them anew."""
+    if sku_ids:
+        article_corrected.send(Sku, sku_ids=list(sku_ids), now=now)
+
+
+def _asked(rows: list[ProductRow]) -> dict[int, tuple[Any, ...]]:
+    """What fees ask of the SKUs of these products, by their key; one query."""
+    mine = Sku.objects.filter(
+        Q(code__in=[x.sku for x in rows]) | Q(product__code__in={x.product or x.sku for x in rows})
+    )
+    found = mine.values_list("pk", "weight_g", "product__category", "product__site_categories")
+    return {pk: tuple(facts) for pk, *facts in found}
 
 
 def _checked(rows: list[ProductRow]) -> dict[tuple[str, str, str], str]:

@@ -135,6 +135,15 @@ def test_later_lines_of_an_ignored_offer_are_not_held(shop: Shop) -> None:
     assert OrderLine.objects.get(order__external_id="O2").hold == ""
 
 
+def test_lines_that_came_while_an_offer_was_ignored_get_its_sku_when_it_is_mapped_after_all(shop: Shop) -> None:
+    ingest(shop.account, [order(1, lines=(strange(),))], now=NOW)
+    mapping.ignore_item(UnmappedItem.objects.get(), actor="ana", now=NOW)
+    ingest(shop.account, [order(2, lines=(strange(),))], now=NOW)
+    drill = shop.sku("CORVO-1")
+    mapping.map_item(UnmappedItem.objects.get(), sku=drill, actor="ana", now=LATER)
+    assert {(x.sku, x.hold, x.changed_at) for x in OrderLine.objects.all()} == {(drill, "", LATER)}
+
+
 def test_the_probable_sku_is_proposed_and_never_taken(shop: Shop) -> None:
     lines = (
         strange(1, "corvo 1"),
