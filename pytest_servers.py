@@ -28,6 +28,19 @@ def pytest_load_initial_conftests(early_config: Any, parser: Any, args: list[str
     return (yield)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Stop where groups are not kept together: xdist tells its controller by the end of a test's id, or says nothing.
+
+    Tests of one group share servers that only one process may have; apart they wait for each other, some for ever.
+    """
+    if not hasattr(config, "workerinput") or not config.getoption("loadgroup"):
+        return
+    for item in items:
+        if (mark := item.get_closest_marker("xdist_group")) and not item.nodeid.endswith(f"@{mark.args[0]}"):
+            raise pytest.UsageError("this pytest-xdist does not keep the groups of this pytest together")
+
+
 def own_database(url: str, number: int) -> str:
     """The same Valkey, another database: accounts of the same number must not share a budget across processes."""
     if url.startswith("unix://"):
