@@ -188,12 +188,17 @@ class RawPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportState:
-    """Where an asynchronous report stands."""
+    """Where an asynchronous report stands.
+
+    Attributes:
+        status: `processing`, `done`, `empty`, `failed` or `expired`.
+        report_ref: what it is called from now on, where more of it has been asked for; empty = as before.
+    """
 
     status: str
-    """`processing`, `done`, `empty`, `failed` or `expired`."""
     document_ref: str = ""
     message: str = ""
+    report_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +219,9 @@ class Reports:
 
     request(session, window) → report_ref · discover(session, window, token) → (found, next token)
     poll(session, report_ref) → ReportState · download(session, document_ref) → RawPage
+
+    What takes more calls than the budget may allow at once goes on at the next step: `request` and `poll` ask for a part
+    and say so in the reference; a page's `next_token` is the document reference of what is left to be downloaded.
     """
 
     poll: Callable[[Any, str], ReportState]

@@ -121,7 +121,7 @@ class ReportJob(ClientModel):
     )
 
     stream = ClientForeignKey(Stream, on_delete=models.CASCADE, related_name="report_jobs")
-    report_ref = models.CharField(_("report id"), max_length=200)
+    report_ref = models.CharField(_("report id"), max_length=1000)
     document_ref = models.CharField(_("document id"), max_length=1000, blank=True)
     window = DateTimeRangeField(_("window"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.REQUESTED)

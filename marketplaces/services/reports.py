@@ -175,6 +175,7 @@ def _look(reader: Reader, reports: Reports, job: ReportJob) -> None:
     state = reports.poll(reader.session, job.report_ref)
     job.status = _FOUND.get(state.status, Status.PROCESSING)
     job.message = state.message[:500]
+    job.report_ref = state.report_ref or job.report_ref
     job.document_ref = state.document_ref or job.document_ref
     if job.status == Status.PROCESSING:
         job.attempts += 1
@@ -192,21 +193,26 @@ def _look(reader: Reader, reports: Reports, job: ReportJob) -> None:
 
 
 def _download(reader: Reader, reports: Reports, job: ReportJob) -> None:
-    download = partial(reports.download, reader.session, job.document_ref or job.report_ref)
-    page = download()
+    """Fetch and load the document, part by part; what is loaded is not fetched again if a later part has to wait."""
     covered = None
     if reports.request is not None and not reader.flow.snapshot and job.window is not None:
         covered = (job.window.lower, job.window.upper)
+    while job.status == Status.READY:
+        download = partial(reports.download, reader.session, job.document_ref or job.report_ref)
+        page = download()
+        left = page.next_token
 
-    def finish(raw_id: int) -> None:
-        job.status, job.message, job.raw_id, job.ended_at = Status.DONE, "", raw_id, reader.now
-        job.save()
+        def finish(raw_id: int, left: str = left) -> None:
+            job.message, job.raw_id, job.document_ref = "", raw_id, left or job.document_ref
+            if not left:
+                job.status, job.ended_at = Status.DONE, reader.now
+            job.save()
 
-    try:
-        reader.intake.take(page, window=covered, again=download, also=finish)
-    except Malformed as error:
-        error.is_document = True
-        raise
+        try:
+            reader.intake.take(page, window=None if left else covered, again=download, also=finish)
+        except Malformed as error:
+            error.is_document = True
+            raise
     reader.told(f"report {job.report_ref[:60]}: loaded")
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from catalog.models import Listing
-from marketplaces.errors import Malformed
+from marketplaces.errors import Malformed, Throttled
 from marketplaces.models import Account, ReportJob, Stream
+from marketplaces.port import Door, RawPage, Reports, ReportState
+from marketplaces.registry import connectors
 from marketplaces.services.pull import pull_stream
 from marketplaces.services.sync import sync
 from marketplaces.tests.support import NOW, Toy
@@ -51,8 +53,6 @@ def test_a_report_that_cannot_be_read_is_fetched_again_then_given_up_and_the_nex
         raise Malformed("Row 7 is cut off.", path="row 7")
         yield
 
-    from marketplaces.registry import connectors
-
     flow = connectors["toy"].flows["offers"]
     translate = flow.translate
     object.__setattr__(flow, "translate", broken)
@@ -63,6 +63,45 @@ def test_a_report_that_cannot_be_read_is_fetched_again_then_given_up_and_the_nex
     object.__setattr__(flow, "translate", translate)
     pull(account)
     assert list(toy.reports) == ["R1", "R2"]
+
+
+def in_parts(toy: Toy) -> list[str]:
+    """Let the toy's offers be asked for and downloaded in two parts; what was downloaded, in order."""
+    offers, fetched = connectors["toy"].flows["offers"], list[str]()
+
+    def poll(door: Door, ref: str) -> ReportState:
+        if ref == "R1":
+            return ReportState(status="processing", report_ref="R1+R2" + "x" * 300)
+        return ReportState(status="done", document_ref="first+second")
+
+    def download(door: Door, ref: str) -> RawPage:
+        if ref == "second" and fetched == ["first+second"]:
+            fetched.append("")
+            raise Throttled("slowly", after=timedelta(seconds=30))
+        fetched.append(ref)
+        context = {"seen_at": NOW.isoformat()}
+        if ref == "second":
+            return RawPage(body=b"T-TWO;2.00", content_type="text/csv", context=context, name="two")
+        return RawPage(body=b"T-ONE;1.00", content_type="text/csv", context=context, name="one", next_token="second")
+
+    object.__setattr__(offers, "reports", Reports(request=toy.request, poll=poll, download=download))
+    return fetched
+
+
+def test_a_report_in_parts_goes_on_where_the_budget_stopped_it(toy: Toy, account: Account):
+    fetched = in_parts(toy)
+    pull(account)
+    assert pull(account, hurry=True).state == "waiting"
+    assert ReportJob.objects.get().report_ref == "R1+R2" + "x" * 300
+    stopped = pull(account, hurry=True)
+    assert (stopped.state, stopped.retry_after) == ("waiting", timedelta(seconds=30))
+    job = ReportJob.objects.get()
+    assert (job.status, job.document_ref, Listing.objects.count()) == ("ready", "second", 1)
+    assert pull(account, hurry=True).state == "done"
+    job.refresh_from_db()
+    assert (job.status, job.ended_at, Listing.objects.count()) == ("done", NOW, 2)
+    assert fetched == ["first+second", "", "second"]
+    assert list(toy.reports) == ["R1"]
 
 
 def test_sync_looks_after_a_report_until_it_is_there(toy: Toy, account: Account):

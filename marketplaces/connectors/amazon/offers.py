@@ -1,4 +1,8 @@
-"""Amazon offers: one listings report per site, fetched together and read as one snapshot."""
+"""Amazon offers: one listings report per site, looked after together and read as one snapshot.
+
+An account may sell on more sites than Amazon lets us ask for, or fetch, at once: what the budget does not allow now is
+left in the reference and done at the next step.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from decimal import Decimal
 from marketplaces.connectors.amazon import reports
 from marketplaces.connectors.amazon.client import AmazonSession
 from marketplaces.connectors.amazon.sites import BY_CODE, BY_ID
-from marketplaces.errors import Malformed, Unavailable
+from marketplaces.errors import BorderError, Malformed, Unavailable
 from marketplaces.port import RawPage, ReportState, SiteSpec, Translated, Window
 from marketplaces.protocols import reading, sheets
 from marketplaces.protocols.reading import Row
@@ -29,11 +33,29 @@ _EAN = re.compile(r"\d{8}|\d{12,14}")
 
 
 def request(session: AmazonSession, window: Window) -> str:
-    """Ask for the report of every site of the account; returns `id@COUNTRY;id@COUNTRY`.
+    """Ask for the report of every site of the account; returns `id@COUNTRY;id@COUNTRY`, without id what is left to ask.
 
     The report does not name its site, so each site needs its own.
+
+    Raises: BorderError: not even the first could be asked for.
     """
-    return ";".join(f"{reports.create(session, REPORT_TYPE, x.external_id)}@{x.country}" for x in session.door.sites)
+    return _asked(session, ";".join(f"@{site.country}" for site in session.door.sites))
+
+
+def _asked(session: AmazonSession, ref: str) -> str:
+    """Ask for what is left to be asked for, as far as it goes. Raises: BorderError: it did not get anywhere."""
+    told: list[str] = []
+    problem: BorderError | None = None
+    for report_ref, site in _parts(session, ref):
+        if not report_ref and problem is None:
+            try:
+                report_ref = reports.create(session, REPORT_TYPE, site.external_id)
+            except BorderError as error:
+                problem = error
+        told.append(f"{report_ref}@{site.country}")
+    if problem is not None and ";".join(told) == ref:
+        raise problem
+    return ";".join(told)
 
 
 def _parts(session: AmazonSession, ref: str) -> Iterator[tuple[str, SiteSpec]]:
@@ -47,6 +69,8 @@ def _parts(session: AmazonSession, ref: str) -> Iterator[tuple[str, SiteSpec]]:
 
 def poll(session: AmazonSession, report_ref: str) -> ReportState:
     """Done when the reports of all sites are; failed when one is."""
+    if (asked := _asked(session, report_ref)) != report_ref:
+        return ReportState(status="processing", report_ref=asked)  # written down before anything else can go wrong
     states = [reports.poll(session, ref) for ref, _ in _parts(session, report_ref)]
     found = {state.status for state in states}
     for status in ("failed", "processing"):
@@ -56,28 +80,28 @@ def poll(session: AmazonSession, report_ref: str) -> ReportState:
 
 
 def download(session: AmazonSession, document_ref: str) -> RawPage:
-    """The documents of all sites in one page, each behind a line that names its site, length and type."""
-    body, seen_at = bytearray(), ""
-    for report_ref, site in _parts(session, document_ref):
+    """The document of the first of these sites that has one, behind a line that names its site, length and type."""
+    body, seen_at, parts = b"", reading.iso(session.door.clock()), list(_parts(session, document_ref))
+    while parts and not body:
+        report_ref, site = parts.pop(0)
         state = reports.poll(session, report_ref)
-        if state.status in ("processing", "failed"):  # it was done when we asked before: half a snapshot is none
+        if state.status in ("processing", "failed"):  # it was done when we asked before
             raise Unavailable("The report of one site is not there any more.", operation="reports.get")
-        if state.status != "done":
-            continue
-        page = reports.download(session, state.document_ref)
-        head = f"# site {site.external_id} bytes {len(page.body)} type {page.content_type}\n"
-        body += head.encode() + page.body + b"\n"
-        seen_at = page.context["seen_at"]
+        if state.status == "done":
+            page = reports.download(session, state.document_ref)
+            head = f"# site {site.external_id} bytes {len(page.body)} type {page.content_type}\n"
+            body, seen_at = head.encode() + page.body + b"\n", page.context["seen_at"]
     return RawPage(
-        body=bytes(body),
+        body=body,
         content_type="application/octet-stream",
-        context={"seen_at": seen_at or reading.iso(session.door.clock())},
-        name=document_ref,
+        next_token=";".join(f"{ref}@{site.country}" for ref, site in parts),
+        context={"seen_at": seen_at},
+        name=f"{report_ref}@{site.country}",
     )
 
 
 def translate(page: RawPage) -> Iterator[Translated]:
-    """Offers of all sites in the page."""
+    """Offers of the sites in the page; pages kept from before hold all of an account."""
     seen_at = reading.instant(page.context, "seen_at")
     position = 0
     while position < len(page.body):
