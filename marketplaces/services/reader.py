@@ -21,7 +21,7 @@ from marketplaces.services.pages import Intake, Step, Tally
 PAUSES: Final = (1.0, 4.0)
 #: The clocks are taken to differ from here on: `Date` knows whole seconds, and answers take time.
 SKEW: Final = timedelta(seconds=30)
-#: A snapshot that was broken off longer ago is begun anew: its first pages are no longer true.
+#: A snapshot nobody has gone on with for so long is begun anew: its first pages are no longer true.
 SNAPSHOT_KEEPS: Final = timedelta(hours=1)
 
 
@@ -113,9 +113,10 @@ class Reader:
             self._window(span, "", reason="gap" if self.result.gaps and reason == "poll" else reason)
 
     def read_snapshot(self) -> None:
-        """Read the whole state of now."""
+        """Read the whole state of now. One that takes many turns, as the limits want it, is gone on with each time."""
         span, token = (self.now - self.flow.window, self.now), ""
-        if self.held.window is not None and self.held.token and self.held.window[1] > self.now - SNAPSHOT_KEEPS:
+        before = self.stream.last_started_at  # by whoever read before us: the row was looked at before it was claimed
+        if self.held.window is not None and self.held.token and before and before > self.now - SNAPSHOT_KEEPS:
             span, token = self.held.window, self.held.token
         self._window(span, token, reason="resumed" if token else "poll")
 
