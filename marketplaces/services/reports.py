@@ -20,7 +20,8 @@ from marketplaces.services.reader import Reader
 Status = ReportJob.Status
 #: Not finished yet.
 OPEN: Final = (Status.REQUESTED, Status.PROCESSING, Status.READY)
-#: A report that is not done after this long will not come any more.
+#: A report we asked for that is not done after this long will not come any more; one the marketplace makes by itself
+#: has the time it is listed for.
 DEADLINE: Final = timedelta(hours=6)
 #: The next look comes after so long, doubled with each look up to the longest.
 FIRST_LOOK: Final = timedelta(seconds=15)
@@ -127,7 +128,7 @@ def _write_down(reader: Reader, found: list[ReportFound]) -> None:
             stream=reader.stream,
             report_ref=each.report_ref,
             document_ref=each.document_ref,
-            window=(each.since, each.until) if each.since and each.until else None,
+            window=(each.since, each.until) if each.since and each.until and each.since < each.until else None,
             status=_FOUND.get(each.status, Status.PROCESSING),
             next_poll_at=reader.now,
             created_at=reader.now,
@@ -180,7 +181,7 @@ def _look(reader: Reader, reports: Reports, job: ReportJob) -> None:
     if job.status == Status.PROCESSING:
         job.attempts += 1
         job.next_poll_at = reader.now + min(FIRST_LOOK * 2 ** min(job.attempts, 10), LONGEST_LOOK)
-        if job.created_at < reader.now - DEADLINE:
+        if job.created_at < reader.now - (DEADLINE if reports.request else reader.flow.history):
             job.status, job.message = Status.EXPIRED, "The marketplace did not finish this report in time."
     else:
         job.attempts = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -25,18 +25,27 @@ class Shelf:
         self.broken: set[str] = set()
         self.loaded: list[str] = []
         self.never_ends = False
+        self.status, self.later = "done", "processing"
+        self.period: tuple[datetime | None, datetime | None] = (None, None)
 
     def discover(self, door: Door, window: Window, token: str) -> tuple[list[ReportFound], str]:
         start = int(token or 0)
         found = [
-            ReportFound(report_ref=ref, document_ref=f"{ref}-document", since=None, until=None, status="done")
+            ReportFound(
+                report_ref=ref,
+                document_ref=f"{ref}-document",
+                since=self.period[0],
+                until=self.period[1],
+                status=self.status,
+            )  # fmt: skip
             for ref in self.refs[start : start + 2]
         ]
         following = "0" if self.never_ends else str(start + 2) if start + 2 < len(self.refs) else ""
         return found, following
 
     def poll(self, door: Door, ref: str) -> ReportState:
-        raise AssertionError("a finished report is not asked after")
+        assert self.status != "done", "a finished report is not asked after"
+        return ReportState(status=self.later)
 
     def download(self, door: Door, document_ref: str) -> RawPage:
         if document_ref[0] in self.broken:
@@ -92,6 +101,23 @@ def test_one_report_that_cannot_be_fetched_leaves_the_others(shelf: Shelf, accou
     assert (job.status, job.attempts, job.message) == ("ready", 0, "The document is not there at the moment.")
     shelf.broken = set()
     assert pull(account, now=NOW + timedelta(hours=2)).state == "done"
+    assert sorted(shelf.loaded) == ["A", "B", "C"]
+
+
+def test_a_report_the_marketplace_is_long_in_making_is_waited_for(shelf: Shelf, account: Account):
+    shelf.status = "processing"
+    assert pull(account).state == "waiting"
+    for hours in range(1, 31):
+        assert pull(account, now=NOW + timedelta(hours=hours)).state == "waiting"
+    shelf.later = "done"
+    assert pull(account, now=NOW + timedelta(hours=31)).state == "done"
+    assert sorted(shelf.loaded) == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize("length", [timedelta(0), timedelta(hours=-1)])
+def test_a_period_that_is_none_stops_no_report(shelf: Shelf, account: Account, length: timedelta):
+    shelf.period = (NOW - timedelta(days=7), NOW - timedelta(days=7) + length)
+    assert pull(account).state == "done"
     assert sorted(shelf.loaded) == ["A", "B", "C"]
 
 

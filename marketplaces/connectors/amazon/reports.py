@@ -43,6 +43,8 @@ def discover(session: AmazonSession, report_type: str, window: Window, token: st
             "createdUntil": iso(window.until),
         }
     body = body_of(session.call("GET", f"{_PATH}/reports", operation="reports.list", params=params))
+    if "reports" not in body:
+        raise Malformed("The answer holds no list of reports.", path="reports")
     found = [_found(row) for row in rows(body.get("reports"), "reports") if row.get("reportType") == report_type]
     return found, reading.next_token(token, reading.maybe_text(body, "nextToken") or "")
 

@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 
 from marketplaces.connectors.amazon import amazon, offers, orders, reports, settlements, transactions
 from marketplaces.connectors.amazon.client import AmazonSession, check
-from marketplaces.errors import BorderError, Forbidden, Refused, Throttled, Unauthorized, Unavailable
+from marketplaces.errors import BorderError, Forbidden, Malformed, Refused, Throttled, Unauthorized, Unavailable
 from marketplaces.port import RawPage, ReportState, Window
 from marketplaces.records import OrderRecord, Rejected, TransactionRecord
 from marketplaces.tests.connectors.amazon.cases import Case, all_cases, folder
@@ -169,3 +169,12 @@ def test_settlements_are_found_by_their_type_only(httpserver: HTTPServer, sessio
     first, second = [request for request, _ in httpserver.log if "reports" in request.path]
     assert first.args["reportTypes"] == settlements.REPORT_TYPE
     assert dict(second.args) == {"nextToken": "next"}
+
+
+@pytest.mark.parametrize("body", [{}, {"nextToken": "x"}, {"errors": []}])
+def test_an_answer_without_a_list_of_reports_is_not_taken_for_an_empty_one(
+    httpserver: HTTPServer, session: AmazonSession, body: dict[str, Any]
+) -> None:
+    httpserver.expect_request("/amazon/eu/reports/2021-06-30/reports").respond_with_json(body)
+    with pytest.raises(Malformed):
+        settlements.discover(session, WINDOW, "")
