@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, models
 from django.db.models import Max, Min
 
+from domventas.core.times import start_of
 from marketplaces.loaders import loaders
 from marketplaces.models import Account, Stream, StreamDay
 from marketplaces.port import Flow
+from marketplaces.registry import connectors
 
 Span = tuple[datetime, datetime]
 
@@ -59,8 +61,15 @@ def horizon(account: Account, flow: Flow, *, now: datetime) -> Horizon:
     until = now - flow.lag
     floor = now - flow.history
     if account.cutover_on is not None:
-        floor = max(floor, datetime.combine(account.cutover_on, time(), UTC))
+        floor = max(floor, _first_moment(account, account.cutover_on))
     return Horizon(floor=min(floor, until), until=until)
+
+
+def _first_moment(account: Account, day: date) -> datetime:
+    """When the day begins, at the first of the marketplace's sites it begins at."""
+    connector = connectors.get(account.channel)
+    zones = {site.zone for site in connector.sites} if connector else {"UTC"}
+    return min(start_of(day, zone) for zone in zones)
 
 
 def uncovered(stream: Stream, span: Horizon) -> list[Span]:

@@ -393,7 +393,7 @@ def test_nothing_before_the_cutover_is_asked_for(toy: Toy, account: Account):
     Account.objects.filter(pk=account.pk).update(cutover_on=day(NOW - timedelta(days=2)))
     account.refresh_from_db()
     pull(account)
-    floor = datetime(2026, 10, 30, tzinfo=UTC)
+    floor = datetime(2026, 10, 29, 23, tzinfo=UTC)  # the day begins in Berlin
     assert min(window.since for window, _ in toy.asked) == floor - timedelta(minutes=10)
 
 
