@@ -278,6 +278,12 @@ def test_the_buyer_is_encrypted_at_rest_and_shown_masked(shop: Shop) -> None:
     assert detail.order(Order.objects.get().pk).buyer == "M. M., Hamburg, DE"
 
 
+def test_a_country_in_other_letters_is_not_cut_to_another_country(shop: Shop) -> None:
+    ingest(shop.account, [order(buyer=replace(BUYER, country="AUT"))], now=NOW)
+    assert detail.order(Order.objects.get().pk).buyer == "M. M., Hamburg"
+    assert BuyerContact.objects.get().contact["country"] == "AUT"
+
+
 def test_buyers_vanish_on_their_day_and_do_not_come_back(shop: Shop) -> None:
     ingest(shop.account, [order()], now=NOW)
     assert BuyerContact.objects.get().purge_at == order().ordered_at + timedelta(days=180)

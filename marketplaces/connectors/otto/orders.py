@@ -12,6 +12,7 @@ from marketplaces.errors import Malformed
 from marketplaces.http import strict_json
 from marketplaces.port import RawPage, Translated, Window
 from marketplaces.protocols import reading
+from marketplaces.protocols.countries import two_letters
 from marketplaces.protocols.reading import Row, body_of, part, rows, text
 from marketplaces.records import (
     BuyerRecord,
@@ -242,5 +243,5 @@ def _buyer(delivery: Row, invoice: Row) -> BuyerRecord | None:
         street2=get(address, "addition"),
         postal_code=get(address, "zipCode"),
         city=get(address, "city"),
-        country=get(address, "countryCode"),
+        country=two_letters(get(address, "countryCode")),
     )

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from marketplaces.commands import Outcome, Push, Sent, ShipmentCommand
 from marketplaces.connectors.otto.client import OttoSession, in_their_words
 from marketplaces.errors import Malformed, Refused
 from marketplaces.protocols import reading
+from marketplaces.protocols.countries import EUROPE
 from marketplaces.protocols.reading import body_of, part, rows, text
 
-#: Two-letter codes of countries parcels start in → what Otto wants.
-COUNTRIES: Final[Mapping[str, str]] = {
-    "AT": "AUT", "BE": "BEL", "BG": "BGR", "CH": "CHE", "CZ": "CZE", "DE": "DEU", "DK": "DNK", "EE": "EST",
-    "ES": "ESP", "FI": "FIN", "FR": "FRA", "GB": "GBR", "GR": "GRC", "HR": "HRV", "HU": "HUN", "IE": "IRL",
-    "IT": "ITA", "LT": "LTU", "LU": "LUX", "LV": "LVA", "NL": "NLD", "PL": "POL", "PT": "PRT", "RO": "ROU",
-    "SE": "SWE", "SI": "SVN", "SK": "SVK", "TR": "TUR",
-}  # fmt: skip
 _NOT_FOUND = 404
 
 
@@ -68,7 +61,7 @@ def _body(command: ShipmentCommand) -> dict[str, Any]:
         raise Malformed("Otto wants to know where the parcel starts.")
     if not command.return_carrier or not command.return_tracking:
         raise Malformed("Otto wants a return label in every parcel: its carrier and number are missing.")
-    if start.country not in COUNTRIES:
+    if start.country not in EUROPE:
         raise Malformed(f"Parcels to Otto's buyers start in Europe; {start.country} is no country we know there.")
     odd = next((line for line in command.lines if line.quantity != 1), None)
     if odd is not None:
@@ -78,7 +71,7 @@ def _body(command: ShipmentCommand) -> dict[str, Any]:
         "trackingKey": {"carrier": command.carrier, "trackingNumber": command.tracking_number},
         "shipDate": reading.iso(command.shipped_at),
         "shipFromAddress": {
-            "city": start.city, "zipCode": start.postal_code, "countryCode": COUNTRIES[start.country],
+            "city": start.city, "zipCode": start.postal_code, "countryCode": EUROPE[start.country],
         },
         "positionItems": [
             {"positionItemId": line.line_ref, "salesOrderId": command.order_ref, "returnTrackingKey": label}

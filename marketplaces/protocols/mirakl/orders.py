@@ -9,6 +9,7 @@ from marketplaces.errors import Malformed
 from marketplaces.http import strict_json
 from marketplaces.port import RawPage, Translated, Window
 from marketplaces.protocols import reading
+from marketplaces.protocols.countries import two_letters
 from marketplaces.protocols.mirakl.client import MiraklSession
 from marketplaces.protocols.mirakl.operator import Operator
 from marketplaces.protocols.reading import Row, part, rows, text
@@ -207,5 +208,5 @@ def _buyer(row: Row, customer: Row) -> BuyerRecord | None:
         postal_code=get(address, "zip_code"),
         city=get(address, "city"),
         region=get(address, "state"),
-        country=get(address, "country_iso_code") or get(address, "country"),
+        country=two_letters(get(address, "country_iso_code")) or get(address, "country"),
     )
