@@ -54,7 +54,8 @@ def fetch(session: OttoSession, window: Window, token: str) -> RawPage:
 
 
 def _dumped(found: list[Row]) -> bytes:
-    return json.dumps(found, ensure_ascii=False).encode()
+    # A number with a point becomes text, which no whole number of pieces is: it spoils its own offer only.
+    return json.dumps(found, ensure_ascii=False, default=str).encode()
 
 
 def _beside(session: OttoSession) -> dict[str, dict[str, Row]]:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from marketplaces.errors import Malformed
 from marketplaces.http import strict_json
@@ -123,33 +124,34 @@ def _description(entities: Row) -> str:
 
 def translate_cycles(page: RawPage, operator: Operator) -> Iterator[Translated]:
     """Billing cycles of one page as settlements without lines of their own."""
-    return reading.each(_data(page), "data", "id", lambda row: _settlement(row))
+    return reading.each(_data(page), "data", "id", lambda row: _settlement(row, operator))
 
 
-def _settlement(row: Row) -> Iterator[Translated]:
+def _settlement(row: Row, operator: Operator) -> Iterator[Translated]:
     created = reading.instant(row, "date_created")
     yield SettlementRecord(
         settlement_ref=text(row, "id"),
         currency=text(row, "currency_iso_code"),
         period_start=None,
         period_end=created,
-        paid_on=_paid_on(part(row, "pay_out")),
+        paid_on=_paid_on(part(row, "pay_out"), operator),
         total=reading.money(row.get("amount_transferred_to_seller"), "amount_transferred_to_seller"),
         lines=None,
     )
 
 
-def _paid_on(pay_out: Row) -> date | None:
+def _paid_on(pay_out: Row, operator: Operator) -> date | None:
+    """The day of the transfer where the shops' banks are."""
     moment = reading.maybe_instant(pay_out, "transaction_date")
-    return moment.date() if moment else None
+    return moment.astimezone(ZoneInfo(operator.site.zone)).date() if moment else None
 
 
 def translate_payouts(page: RawPage, operator: Operator) -> Iterator[Translated]:
     """The transfer of each billing cycle of one page."""
-    return reading.each(_data(page), "data", "id", lambda row: _payout(row))
+    return reading.each(_data(page), "data", "id", lambda row: _payout(row, operator))
 
 
-def _payout(row: Row) -> Iterator[Translated]:
+def _payout(row: Row, operator: Operator) -> Iterator[Translated]:
     cycle, pay_out = text(row, "id"), part(row, "pay_out")
     if not pay_out:
         return
@@ -160,7 +162,7 @@ def _payout(row: Row) -> Iterator[Translated]:
         amount=reading.money(row.get("amount_transferred_to_seller"), "amount_transferred_to_seller"),
         currency=text(row, "currency_iso_code"),
         state=reading.word(text(pay_out, "state"), _PAYOUT, "pending", "data[].pay_out.state", drift),
-        paid_on=_paid_on(pay_out),
+        paid_on=_paid_on(pay_out, operator),
         reference=reading.maybe_text(pay_out, "reference") or "",
         failure=reading.maybe_text(pay_out, "failure_reason") or "",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,7 @@ from marketplaces.records import (
     TransactionRecord,
     TransactionState,
 )
+from marketplaces.services.windows import asked
 from marketplaces.tests.connectors.doors import NOW, door, pages
 
 WINDOW = Window(since=NOW.replace(month=10), until=NOW)
@@ -170,6 +172,37 @@ def test_a_log_line_is_a_line_of_its_billing_cycle() -> None:
     assert (found.line.line_ref, found.line.raw_type) == ("t1", "refund_commission_fee")
     assert (found.line.order_ref, found.line.order_line_ref) == ("W1-A", "W1-A-1")
     assert log(entities={}, type="SUBSCRIPTION_FEE").event is MoneyEvent.ACCOUNT
+
+
+def cycle(flow: str, **pay_out: Any) -> Any:
+    row = {
+        "id": "cycle-1",
+        "date_created": "2026-10-01T00:00:00Z",
+        "currency_iso_code": "AUD",
+        "amount_transferred_to_seller": 10.0,
+        "pay_out": pay_out,
+    }
+    (found,) = bunnings.flows[flow].translate(page("data", [row]))
+    return found
+
+
+@pytest.mark.parametrize("flow", ["settlements", "payouts"])
+def test_a_transfer_is_dated_by_the_day_where_the_shops_banks_are(flow: str) -> None:
+    evening_in_utc = cycle(flow, state="PAID", transaction_date="2026-10-03T14:30:00Z")
+    assert evening_in_utc.paid_on == date(2026, 10, 4)
+    assert cycle(flow, state="PAID", transaction_date="2026-10-03T04:30:00Z").paid_on == date(2026, 10, 3)
+
+
+def test_a_transfer_that_failed_at_first_is_looked_at_for_months() -> None:
+    for flow in (bunnings.flows["settlements"], bunnings.flows["payouts"]):
+        day = (NOW - timedelta(days=1), NOW)
+        assert asked(day, flow, now=NOW).since <= NOW - timedelta(days=60)
+
+
+def test_a_country_is_told_in_two_letters() -> None:
+    row = order()
+    row["customer"]["shipping_address"] = {"lastname": "Example", "country": "Austria", "country_iso_code": "AUT"}
+    assert one(row).buyer.country == "AT"  # type: ignore[union-attr]  # there is one
 
 
 def moving(httpserver: HTTPServer, orders: list[dict[str, Any]], gone_after: int) -> str:

@@ -171,6 +171,15 @@ def test_a_stock_row_of_no_article_is_set_aside_and_its_neighbors_go_on(httpserv
     assert [(x.offer_ref, x.quantity) for x in found if isinstance(x, OfferRecord)] == [("A", 7), ("B", None)]
 
 
+@pytest.mark.parametrize("odd", [5.5, "7"])
+def test_a_stock_that_is_no_whole_number_spoils_its_own_offer_only(httpserver: HTTPServer, odd: Any) -> None:
+    serve(httpserver, [], [{"sku": "A", "quantity": odd}, {"sku": "B", "quantity": 2}], "A", "B")
+    got = list(pages(otto.flows["offers"].fetch, otto.open(door(otto, httpserver.url_for(""))), WINDOW))
+    found = [record for page in got for record in otto.flows["offers"].translate(page)]
+    assert [x.external_id for x in found if isinstance(x, Rejected)] == ["A"]
+    assert [(x.offer_ref, x.quantity) for x in found if isinstance(x, OfferRecord)] == [("B", 2)]
+
+
 def test_an_amount_of_stock_that_is_none_sets_its_offer_aside(httpserver: HTTPServer) -> None:
     serve(httpserver, [], [{"sku": "A", "quantity": -1}], "A", "B")
     got = list(pages(otto.flows["offers"].fetch, otto.open(door(otto, httpserver.url_for(""))), WINDOW))
