@@ -220,8 +220,8 @@ class Reports:
     request(session, window) → report_ref · discover(session, window, token) → (found, next token)
     poll(session, report_ref) → ReportState · download(session, document_ref) → RawPage
 
-    What takes more calls than the budget may allow at once goes on at the next step: `request` and `poll` ask for a part
-    and say so in the reference; a page's `next_token` is the document reference of what is left to be downloaded.
+    What takes more calls than the budget may allow at once goes on at the next step: `request` and `poll` ask for a
+    part and say so in the reference; a page's `next_token` is the document reference of what is left to be downloaded.
     """
 
     poll: Callable[[Any, str], ReportState]

@@ -37,7 +37,7 @@ class Shelf:
                 since=self.period[0],
                 until=self.period[1],
                 status=self.status,
-            )  # fmt: skip
+            )
             for ref in self.refs[start : start + 2]
         ]
         following = "0" if self.never_ends else str(start + 2) if start + 2 < len(self.refs) else ""

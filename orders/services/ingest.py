@@ -309,7 +309,8 @@ class _Order:
             contact = {name: value for name in _BUYER if (value := getattr(buyer, name))}
             if contact:
                 kept = Sealed(crypto.encrypt_json(contact, client=self.page.client)) if due > self.now else None
-                country = buyer.country if len(buyer.country or "") == 2 else ""  # never two letters of a longer one
+                country = buyer.country or ""
+                country = country if len(country) == 2 else ""  # two letters of a longer one are another country
                 self.changes.contacts.append((self.name, kept, country, due))
         elif stored and stored[0] != due:
             self.changes.purge_dates.append((self.name, due))

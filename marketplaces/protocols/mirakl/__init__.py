@@ -25,7 +25,7 @@ def mirakl_connector(*, name: str, label: str, package: str, operator: Operator)
         freshness=timedelta(days=2),
         # Asked once a day at most: one window, its pages, nothing else.
         window=timedelta(days=365),
-        # A cycle is found by the day it was made; its transfer is known some days later, or weeks, when it failed first.
+        # A cycle is found by the day it was made; its transfer is known days later, or weeks, when it failed first.
         overlap=timedelta(days=90),
         history=timedelta(days=365),
     )

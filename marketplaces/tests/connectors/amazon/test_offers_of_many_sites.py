@@ -48,9 +48,14 @@ class Europe:
         )  # fmt: skip
         self.session = AmazonSession(
             Door(
-                account_ref="a", sites=EUROPE, hosts=hosts, credentials=Credentials(SECRETS["amazon"]), http=http,
-                tokens=Tokens(), clock=self.clock,
-            )  # fmt: skip
+                account_ref="a",
+                sites=EUROPE,
+                hosts=hosts,
+                credentials=Credentials(SECRETS["amazon"]),
+                http=http,
+                tokens=Tokens(),
+                clock=self.clock,
+            )
         )
 
     def clock(self) -> datetime:
