@@ -38,7 +38,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         if (mark := item.get_closest_marker("xdist_group")) and not item.nodeid.endswith(f"@{mark.args[0]}"):
-            raise pytest.UsageError("this pytest-xdist does not keep the groups of this pytest together")
+            words = "this pytest-xdist does not keep the groups of this pytest together"
+            os.write(2, f"{words}\n".encode())  # of a worker's own error the controller tells nothing
+            raise pytest.UsageError(words)
 
 
 def own_database(url: str, number: int) -> str:
