@@ -14,7 +14,7 @@ from domventas.core.crypto import Unreadable
 from domventas.core.errors import Refused
 from domventas.core.models import PiiAccess
 from domventas.core.traces import Wanted
-from orders.models import BuyerContact, Erasure
+from orders.models import BuyerContact, Erasure, Order
 
 #: Contacts purged in one pass over the tables.
 BATCH: Final = 200
@@ -141,5 +141,8 @@ def _contact_of(row: BuyerContact) -> dict[str, str]:
 
 
 def _forget(rows: Iterable[BuyerContact], now: datetime) -> int:
-    gone = BuyerContact.objects.filter(pk__in=[row.pk for row in rows], purged_at=None)
-    return gone.update(contact=None, purged_at=now)
+    keys = [row.pk for row in rows]
+    done = BuyerContact.objects.filter(pk__in=keys, purged_at=None).update(contact=None, purged_at=now)
+    # Whoever brings these orders again is looked at in full: the document they stand in has to go, too.
+    Order.objects.filter(buyer_contacts__in=keys).update(digest="")
+    return done

@@ -83,22 +83,26 @@ def ingest(
     with not_collected(), transaction.atomic():
         identity.lock(account)
         marks: dict[str, str] = {}
+        people_until: list[datetime] = []
         if trusts_digest and len(page) > 1:  # one that comes by itself is nearly always new
             known = stored_selector.digests(account, page)
             marks = {name: digest(page[name]) for name, mark in known.items() if mark}
-            page = {name: record for name, record in page.items() if name not in marks or known[name] != marks[name]}
-            if not page:
-                return done
-        stored = stored_selector.page(
-            account, page, order_columns=STORED_ORDER, line_columns=LINE_COLUMNS, refund_columns=REFUND_COLUMNS
-        )
-        fresh = [record for record in page.values() if not _is_stale(record, stored)]
-        offers = _identified(account, fresh, sites, now=now)
-        believed = _Believed(sites, stored, offers, now, has_buyers, marks, current().one)
-        done.written, people_until = _written(account, fresh, believed, raw_id=raw_id)
+            same = {name for name, mark in marks.items() if known[name] == mark}
+            people_until += [facts.purge_at(page[name]) for name in same if has_buyers and page[name].buyer]
+            page = {name: record for name, record in page.items() if name not in same}
+        if page:
+            stored = stored_selector.page(
+                account, page, order_columns=STORED_ORDER, line_columns=LINE_COLUMNS, refund_columns=REFUND_COLUMNS
+            )
+            fresh = [record for record in page.values() if not _is_stale(record, stored)]
+            people_until += _of_the_stale(page, fresh, stored, now=now) if has_buyers else []
+            offers = _identified(account, fresh, sites, now=now)
+            believed = _Believed(sites, stored, offers, now, has_buyers, marks, current().one)
+            done.written, of_the_fresh = _written(account, fresh, believed, raw_id=raw_id)
+            people_until += of_the_fresh
+            done.by_day = _by_day(fresh, sites, stored)
         if raw_id is not None and people_until:
             raw.due_by(raw_id, min(people_until))  # the bytes go with the first of the buyers in them
-        done.by_day = _by_day(fresh, sites, stored)
     return done
 
 
@@ -331,6 +335,15 @@ def _rejected(record: OrderRecord, reason: str) -> Rejected:
 def _is_stale(record: OrderRecord, stored: Stored) -> bool:
     known = stored.orders.get(record.external_id)
     return known is not None and known[1][_UPDATED] > record.updated_at
+
+
+def _of_the_stale(
+    page: Mapping[str, OrderRecord], fresh: Iterable[OrderRecord], stored: Stored, *, now: datetime
+) -> list[datetime]:
+    """When buyers have to go who came with an older state of their order, as the newer one has it."""
+    old = page.keys() - {record.external_id for record in fresh}
+    kept = [stored.contacts.get(stored.orders[name][0]) for name in old if page[name].buyer]
+    return [now if purged else due for due, purged in filter(None, kept)]
 
 
 def _offered(line: OrderLineRecord, site: Site) -> Offered:

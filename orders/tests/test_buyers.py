@@ -20,7 +20,7 @@ from domventas.core.tenancy import acting_for
 from domventas.tests.filler import make
 from finance.models import Discrepancy
 from marketplaces.models import RawDocument, Stream, SyncWindow
-from marketplaces.records import LineStatus, Rejected
+from marketplaces.records import LineStatus, OrderRecord, Rejected
 from marketplaces.selectors.raw import body_of
 from marketplaces.services import quarantine, raw
 from orders.models import BuyerContact, Erasure
@@ -70,6 +70,27 @@ def test_a_document_goes_with_the_first_of_its_buyers(shop: Shop) -> None:
     again.refresh_from_db()
     assert again.purge_at == NOW, "who was erased comes again in another page: it goes in the next night"
     assert BuyerContact.objects.get(order__external_id="O1").contact is None
+
+
+def test_a_document_goes_in_time_also_where_its_orders_bring_nothing_new(shop: Shop) -> None:
+    """Read again whole pages bring orders as they are stored, older than stored, and of people who are gone."""
+    soon = order(1, hour=1, lines=(line(status=LineStatus.SHIPPED, shipped_at=PLACED),))
+    late = order(2)
+    ingest(shop.account, [soon, late], now=NOW)
+
+    def due(*records: OrderRecord) -> datetime:
+        document = make(RawDocument, account_id=shop.account.pk, flow="orders", purge_at=NOW + 60 * DAY)
+        ingest(shop.account, records, now=NOW, raw_id=document.pk)
+        document.refresh_from_db()
+        assert document.purge_at is not None
+        return document.purge_at
+
+    assert due(soon, late) == PLACED + 30 * DAY, "stored already"
+    assert due(soon, replace(late, updated_at=late.updated_at + DAY)) == PLACED + 30 * DAY, "one of them is"
+    assert due(order(1, hour=0)) == PLACED + 30 * DAY, "older than what is stored, and its parcel had not left yet"
+    buyers.erase(BuyerContact.objects.filter(order__external_id="O1"), reason="asked by letter", now=NOW)
+    assert due(soon, late) == NOW, "stored already, and its buyer was erased"
+    assert due(order(1, hour=0)) == NOW, "older, and its buyer was erased"
 
 
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
