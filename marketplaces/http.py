@@ -343,7 +343,8 @@ class HttpClient:
         except (TypeError, ValueError, OverflowError):
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(max(0.0, (moment - self._clock()).total_seconds()), _LONGEST_WAIT)
+        theirs = self._clock() + (self.skew or timedelta())  # it is their clock that says when we may come back
+        return min(max(0.0, (moment - theirs).total_seconds()), _LONGEST_WAIT)
 
     def _compare_clocks(self, headers: Mapping[str, str]) -> None:
         try:

@@ -118,12 +118,26 @@ def test_every_status_becomes_one_kind_of_error(
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(
-    httpserver: HTTPServer, make: Make, header: str, seconds: int
+    make: Make, raw: Callable[..., str], header: str, seconds: int
 ) -> None:
-    httpserver.expect_request("/").respond_with_data("", status=429, headers={"Retry-After": header})
+    assert slowed_down(make, raw, f"Retry-After: {header}") == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("date", ["Sun, 01 Nov 2026 11:50:00 GMT", "Sun, 01 Nov 2026 12:10:00 GMT"])
+def test_a_date_to_come_back_at_is_meant_by_the_marketplaces_own_clock(
+    make: Make, raw: Callable[..., str], date: str
+) -> None:
+    told = f"Date: {date}\r\nRetry-After: {date.replace(':00 GMT', ':30 GMT')}"
+    assert slowed_down(make, raw, told) == timedelta(seconds=30)
+
+
+def slowed_down(make: Make, raw: Callable[..., str], headers: str) -> timedelta:
+    """How long we stay away after a refusal with these headers."""
+    answer = f"HTTP/1.1 429 Slowly\r\n{headers}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+    base = raw(lambda peer: peer.sendall(answer))
     with pytest.raises(Throttled) as caught:
-        get(make(), httpserver.url_for("/"))
-    assert caught.value.after == timedelta(seconds=seconds)
+        get(make(base), base)
+    return caught.value.after
 
 
 @pytest.mark.scenario("A3", "An answer drips in, a byte at a time")
