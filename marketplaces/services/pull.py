@@ -97,6 +97,6 @@ def _read(reader: Reader) -> None:
         if isinstance(error, Malformed):
             quarantine.put_answer(reader.stream, error, now=reader.now)
     else:
-        if result.state == "done":
+        if result.state == "done" and not reader.is_idle:
             quarantine.resolve_answers(reader.stream, now=reader.now)
             streams.succeeded(reader.held, complete_until=reader.complete_until(), now=reader.now)

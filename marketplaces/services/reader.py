@@ -66,6 +66,8 @@ class Reader:
     told: Callable[[str], None]
     result: Pulled
     log: SyncWindow | None = None
+    is_idle: bool = False
+    """There was nothing to look after, so that the end of this reading says nothing about the stream."""
 
     def __post_init__(self) -> None:
         self.span: Horizon = horizon(self.account, self.flow, now=self.now)

@@ -43,13 +43,16 @@ def read_reports(reader: Reader) -> None:
 
     Sets the reading to `waiting` while a report is under way. One report's failure does not stop the others.
 
-    Raises: BorderError: what the last failing report met.
+    Raises: BorderError: what the last failing report met, or that it will not come.
     """
     reports = reader.flow.reports
     if reports is None:
         raise TypeError(f"{reader.stream.flow} is not read by report")
     if reader.start:
         _begin(reader, reports)
+    elif not _under_way(reader).exists():
+        reader.is_idle = True
+        return
     problem: BorderError | None = None
     behind: set[object] = set()  # a later report of one period may correct the earlier one, never the other way round
     for job in _under_way(reader).order_by("created_at", "pk"):
@@ -57,13 +60,9 @@ def read_reports(reader: Reader) -> None:
         if period in behind or not (reader.hurry or job.next_poll_at <= reader.now):
             behind.add(period)
             continue
-        try:
-            _advance(reader, reports, job)
-        except (Later, Unauthorized):
-            raise
-        except BorderError as error:
-            _stumble(reader, job, error)
-            problem = error
+        met = _try(reader, reports, job)
+        if met is not None:
+            problem = met
             behind.add(period)
     if problem is not None:
         raise problem
@@ -129,7 +128,8 @@ def _write_down(reader: Reader, found: list[ReportFound]) -> None:
             report_ref=each.report_ref,
             document_ref=each.document_ref,
             window=(each.since, each.until) if each.since and each.until and each.since < each.until else None,
-            status=_FOUND.get(each.status, Status.PROCESSING),
+            # One that failed is looked after once, too, so that people hear of it.
+            status=Status.PROCESSING if each.status == "failed" else _FOUND.get(each.status, Status.PROCESSING),
             next_poll_at=reader.now,
             created_at=reader.now,
         )
@@ -164,6 +164,18 @@ def _request(reader: Reader, reports: Reports, span: Span) -> None:
 
 
 # ── looking after ───────────────────────────────────────────────────────────────────────────────────────────────────
+def _try(reader: Reader, reports: Reports, job: ReportJob) -> BorderError | None:
+    """Take a report one step further. Returns: what it met, or that it will not come. Raises: Later, Unauthorized."""
+    try:
+        _advance(reader, reports, job)
+    except (Later, Unauthorized):
+        raise
+    except BorderError as error:
+        _stumble(reader, job, error)
+        return error
+    return Refused(job.message) if job.status in (Status.FAILED, Status.EXPIRED) else None
+
+
 def _advance(reader: Reader, reports: Reports, job: ReportJob) -> None:
     """One step: look how far a report is; if it is done, fetch and load it."""
     if job.status != Status.READY:
@@ -187,6 +199,10 @@ def _look(reader: Reader, reports: Reports, job: ReportJob) -> None:
         job.attempts = 0
     if job.status not in OPEN:
         job.ended_at = reader.now
+    if job.status in (Status.FAILED, Status.EXPIRED):
+        job.message = job.message or "The marketplace could not make the report."
+        if reports.request is None:  # nobody asks for it anew
+            _name(reader, job, job.message)
     if job.status == Status.EMPTY:
         _cover(reader, job)
     job.save()
@@ -241,8 +257,13 @@ def _stumble(reader: Reader, job: ReportJob, error: BorderError) -> None:
     job.next_poll_at = reader.now + (wait or LONGEST_LOOK)
     if isinstance(error, Refused) or (is_final and job.attempts >= TRIES):
         job.status, job.ended_at = Status.FAILED, reader.now
-        refused = Rejected(path="report", reason=error.message, excerpt=b"", external_id=job.report_ref)
-        quarantine.put(reader.stream, [refused], raw_id=job.raw_id, now=reader.now)
+        _name(reader, job, error.message)
     elif job.created_at < reader.now - DEADLINE and reader.flow.reports and reader.flow.reports.request:
         job.status, job.ended_at = Status.EXPIRED, reader.now
     job.save()
+
+
+def _name(reader: Reader, job: ReportJob, reason: str) -> None:
+    """Put a report that is given up among what waits for people."""
+    given_up = Rejected(path="report", reason=reason, excerpt=b"", external_id=job.report_ref)
+    quarantine.put(reader.stream, [given_up], raw_id=job.raw_id, now=reader.now)

@@ -9,7 +9,7 @@ import pytest
 
 from catalog.models import Listing
 from marketplaces.errors import Unavailable
-from marketplaces.models import Account, ReportJob, Stream
+from marketplaces.models import Account, Quarantined, ReportJob, Stream
 from marketplaces.port import Door, Flow, RawPage, ReportFound, Reports, ReportState, Window
 from marketplaces.records import OfferRecord
 from marketplaces.registry import connectors
@@ -119,6 +119,18 @@ def test_a_period_that_is_none_stops_no_report(shelf: Shelf, account: Account, l
     shelf.period = (NOW - timedelta(days=7), NOW - timedelta(days=7) + length)
     assert pull(account).state == "done"
     assert sorted(shelf.loaded) == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize("when", ["listed", "looked after"])
+def test_a_report_the_marketplace_could_not_make_is_named(shelf: Shelf, account: Account, when: str):
+    shelf.refs = ["A"]
+    shelf.status = "failed" if when == "listed" else "processing"
+    shelf.later = "failed"
+    states = [pull(account, now=NOW + timedelta(hours=hours)).state for hours in (0, 1, 2)]
+    assert states.count("failed") == 1 and states[-1] == "done"
+    item = Quarantined.objects.get()
+    assert (item.path, item.external_id) == ("report", "A")
+    assert item.reason == "The marketplace could not make the report."
 
 
 def test_a_list_whose_page_mark_comes_again_is_an_error_in_words(shelf: Shelf, account: Account):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from catalog.models import Listing
-from marketplaces.errors import Malformed, Throttled
-from marketplaces.models import Account, ReportJob, Stream
-from marketplaces.port import Door, RawPage, Reports, ReportState
+from marketplaces.errors import Forbidden, Malformed, Throttled
+from marketplaces.models import Account, Quarantined, ReportJob, Stream
+from marketplaces.port import Door, RawPage, Reports, ReportState, Window
 from marketplaces.registry import connectors
 from marketplaces.services.pull import pull_stream
 from marketplaces.services.sync import sync
@@ -34,6 +35,41 @@ def test_a_finished_report_is_loaded_with_the_next_look(toy: Toy, account: Accou
     job = ReportJob.objects.get()
     assert (job.status, job.raw_id is not None) == ("done", True)
     assert Stream.objects.get(flow="offers").complete_until == NOW + timedelta(seconds=20)
+
+
+def test_looking_after_no_report_is_no_reading(toy: Toy, account: Account):
+    """The look every two minutes must not make a flow look fresh that nobody has read, nor well that has failed."""
+    pull(account, start=False)
+    stream = Stream.objects.get(account=account, flow="offers")
+    assert (stream.last_success_at, stream.complete_until) == (None, None)
+    pull(account)
+    toy.reports["R1"] = "done"
+    pull(account, now=NOW + timedelta(seconds=20), start=False)
+    offers = connectors["toy"].flows["offers"]
+
+    def forbidden(door: Door, window: Window) -> str:
+        raise Forbidden("The role is missing.")
+
+    object.__setattr__(offers, "reports", replace(offers.reports, request=forbidden))
+    pull(account, now=NOW + timedelta(hours=4))
+    looked = pull(account, now=NOW + timedelta(hours=6), start=False)
+    stream.refresh_from_db()
+    assert looked.state == "done"
+    assert stream.complete_until == stream.last_success_at == NOW + timedelta(seconds=20)
+    assert (stream.last_error_kind, stream.failures) == ("forbidden", 1)
+
+
+def test_a_report_the_marketplace_cannot_make_is_no_reading(toy: Toy, account: Account):
+    pull(account)
+    toy.reports["R1"] = "failed"
+    result = pull(account, now=NOW + timedelta(minutes=1), start=False)
+    assert (result.state, result.error) == ("failed", "The marketplace could not make the report.")
+    stream = Stream.objects.get(account=account, flow="offers")
+    assert (stream.complete_until, stream.last_error, stream.failures) == (None, result.error, 1)
+    assert ReportJob.objects.get().status == "failed"
+    assert not Quarantined.objects.exists(), "it is asked for anew at the next turn, so nobody has to do anything"
+    pull(account, now=NOW + timedelta(hours=4))
+    assert list(toy.reports) == ["R1", "R2"]
 
 
 def test_a_report_that_never_finishes_expires(toy: Toy, account: Account):
