@@ -15,7 +15,7 @@ from finance.models import ExchangeRate, ReferenceRate
 from finance.models.rates import Purpose
 
 BASE: Final = "EUR"
-#: A rate older than this is no rate: over long weekends nothing is published for four days.
+#: A rate older than this is no rate: on the Tuesday after Easter the newest is that of Thursday, until the afternoon.
 OLDEST: Final = timedelta(days=5)
 #: The UAE dirham is pegged to the US dollar by its central bank; the ECB publishes no rate for it.
 PEGS: Final = {"AED": ("USD", Decimal("3.6725"))}
@@ -97,7 +97,7 @@ def rates_on(day: date, purpose: str = Purpose.DAILY) -> RateBook:
     since = day - OLDEST
     rates: dict[str, Rate] = {}
     published = (
-        ReferenceRate.objects.filter(purpose=purpose, day__gt=since, day__lte=day)
+        ReferenceRate.objects.filter(purpose=purpose, day__gte=since, day__lte=day)
         .order_by("currency", F("day").desc())
         .distinct("currency")
     )
@@ -106,7 +106,7 @@ def rates_on(day: date, purpose: str = Purpose.DAILY) -> RateBook:
             currency=row.currency, units=row.rate, day=row.day, source=row.source, is_derived=row.is_derived
         )
     own = (
-        ExchangeRate.objects.filter(purpose=purpose, day__gt=since, day__lte=day)
+        ExchangeRate.objects.filter(purpose=purpose, day__gte=since, day__lte=day)
         .order_by("currency", F("day").desc())
         .distinct("currency")
     )

@@ -43,7 +43,8 @@ SELECT l.id AS line_id, o.account_id, site.code AS site, site.zone, o.currency, 
        CASE WHEN l.status IN ('canceled', 'refused') THEN 0
             ELSE coalesce(nullif(l.quantity_shipped, 0),
                           CASE WHEN l.status IN ('shipped', 'delivered', 'closed')
-                               THEN l.quantity - coalesce(l.quantity_canceled, 0) ELSE 0 END) END AS shipped,
+                               THEN greatest(l.quantity - coalesce(l.quantity_canceled, 0), 0)
+                               ELSE 0 END) END AS shipped,
        (l.shipped_at AT TIME ZONE site.zone)::date AS shipped_on,
        (l.delivered_at AT TIME ZONE site.zone)::date AS delivered_on
 FROM dirty_lines AS x

@@ -77,7 +77,8 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
     full one. Opens a transaction.
 
     Args:
-        since: order lines changed at or after this moment; default where the last run ended.
+        since: order lines changed at or after this moment; default where the last run ended. What lies between waits
+            for the next run.
         now: decides what is due and overdue.
     """
     arrive(now=now)
@@ -103,6 +104,8 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
             "run": RUN, "step": STEP, "slack": SLACK,
         }  # fmt: skip
         done = _judge(cursor, params)
+        if since and not params["full"] and since > (_since(mark) or since):
+            moved["lines_until"] = mark.lines_until
         _remember(mark, moved)
         return Reconciled(resolved=resolved, **done)
 

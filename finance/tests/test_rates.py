@@ -36,8 +36,8 @@ def test_an_amount_is_rounded_once_and_names_rate_day_and_source(rates: None) ->
 
 
 def test_a_rate_older_than_five_days_is_no_rate(rates: None) -> None:
-    assert convert(Decimal("10.00"), "SEK", "EUR", day=date(2026, 10, 3)) is not None
-    assert convert(Decimal("10.00"), "SEK", "EUR", day=date(2026, 10, 4)) is None
+    assert convert(Decimal("10.00"), "SEK", "EUR", day=date(2026, 10, 4)) is not None
+    assert convert(Decimal("10.00"), "SEK", "EUR", day=date(2026, 10, 5)) is None
 
 
 def test_a_rate_of_tomorrow_is_no_rate_today(rates: None) -> None:

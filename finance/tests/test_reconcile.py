@@ -322,6 +322,19 @@ def test_one_new_settlement_touches_only_its_lines(amazon: Account) -> None:
     assert set(verdicts(old[0], "refund").values()) == {"reconciled"}
 
 
+def test_lines_a_run_was_told_to_pass_over_are_judged_by_the_next(amazon: Account) -> None:
+    a_sale(amazon)
+    reconcile(now=NOW)
+    passed = a_sale(amazon, "O-2")
+    OrderLine.objects.filter(pk=passed.pk).update(changed_at=NOW - timedelta(days=2))
+    last = a_sale(amazon, "O-3")
+    OrderLine.objects.filter(pk=last.pk).update(changed_at=NOW)
+    reconcile(now=NOW, since=NOW - timedelta(hours=2))
+    assert (verdicts(passed), verdicts(last)["item_price"]) == ({}, "awaiting")
+    reconcile(now=NOW)
+    assert verdicts(passed)["item_price"] == "awaiting"
+
+
 def test_lines_paid_before_the_order_is_known_as_shipped_wait_for_it(amazon: Account) -> None:
     line = sold(amazon, "O-1", GOODS, sku=article(), status="to_ship", shipped=0)
     head = settled(amazon, booked(line))
