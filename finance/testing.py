@@ -28,6 +28,7 @@ def site(code: str = "amazon.de") -> Site:
         "amazon.de": ("amazon", "Amazon.de", "DE", "EUR", "Europe/Berlin", "A1PA6795UKMFR9"),
         "amazon.fr": ("amazon", "Amazon.fr", "FR", "EUR", "Europe/Paris", "A13V1IB3VIYZZH"),
         "amazon.com": ("amazon", "Amazon.com", "US", "USD", "America/Los_Angeles", "ATVPDKIKX0DER"),
+        "amazon.co.jp": ("amazon", "Amazon.co.jp", "JP", "JPY", "Asia/Tokyo", "A1VC38T7YXB528"),
         "bunnings.com.au": ("bunnings", "Bunnings", "AU", "AUD", "Australia/Melbourne", "bunnings"),
         "otto.de": ("otto", "Otto.de", "DE", "EUR", "Europe/Berlin", "OTTO"),
     }

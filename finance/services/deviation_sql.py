@@ -205,7 +205,7 @@ LEFT JOIN unnest(%(limit_currencies)s::text[], %(limit_amounts)s::numeric[]) AS 
   ON l.currency = s.currency
 WHERE s.family = 'month'
   AND ((abs(s.signs) > %(one_sided_lines)s AND abs(s.signs) >= s.line_count * 0.8)
-       OR abs(s.difference) > coalesce(l.amount, %(one_sided_amount)s))
+       OR abs(s.difference) > l.amount)
 """
 
 EMPTY: Final = """

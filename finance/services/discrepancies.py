@@ -37,9 +37,8 @@ def find(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
     known = {
         **params,
         "one_sided_lines": ONE_SIDED_LINES,
-        "one_sided_amount": ONE_SIDED_EUR,
         "limit_currencies": currencies,
-        "limit_amounts": [limit.amount if limit else ONE_SIDED_EUR for limit in limits],
+        "limit_amounts": [limit.amount if limit else None for limit in limits],  # else their number tells
     }
     found = (sql.FOUND, sql.OF_LINES, sums.FINGERPRINTS, sums.OF_RUNS, sql.MISSING, sql.OF_SETTLEMENTS, sums.OF_MONTHS)
     for statement in found:

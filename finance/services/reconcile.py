@@ -48,8 +48,8 @@ OVERLAP: Final = timedelta(hours=1)
 RUN: Final = 20
 #: Marketplaces move rates in steps of half a percentage point.
 STEP: Final = Decimal("0.005")
-#: How far a fee may be from the moved rate and still belong to it: one rounding on each side.
-SLACK: Final = Decimal("0.02")
+#: How far a fee may be from the moved rate and still belong to it [minor units]: one rounding on each side.
+SLACK: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

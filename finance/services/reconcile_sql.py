@@ -6,7 +6,7 @@ from typing import Final
 
 #: What was last seen, what the rules were like, and which sites keep the buyers' tax.
 RULES_DIGEST: Final = """
-SELECT md5(concat_ws('|', 'sums with tax', %(without_statements)s::text,
+SELECT md5(concat_ws('|', 'sums by minor unit', %(without_statements)s::text,
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_feerule AS r WHERE r.client_id = %(client)s),
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_refundrule AS r WHERE r.client_id = %(client)s),
     (SELECT md5(string_agg(r::text, ';' ORDER BY r.id)) FROM finance_tolerance AS r WHERE r.client_id = %(client)s),
@@ -36,7 +36,7 @@ WITH beside AS (
     FROM wanted AS w FULL JOIN paid AS p USING (line_id, event, kind)
 ),
 tolerated AS (
-    SELECT b.*, f.status, f.shipped, f.currency, f.account_id, f.site, f.category, f.ordered_on,
+    SELECT b.*, f.status, f.shipped, f.currency, f.digits, f.account_id, f.site, f.category, f.ordered_on,
            greatest(coalesce(t.absolute_amount, power(10::numeric, -f.digits)),
                     coalesce(t.share_of_fee, 0) * abs(b.expected)) AS allowed,
            EXISTS (SELECT 1 FROM paid AS e WHERE e.line_id = b.line_id AND e.event = b.event) AS is_booked,
@@ -93,7 +93,7 @@ moved AS (SELECT *, round((fee / base - rate) / %(step)s) * %(step)s AS delta FR
 SELECT line_id, event, kind, expected, actual, gap AS difference, currency, verdict, cause,
        CASE WHEN verdict = 'tolerated'
             THEN concat_ws('|', 'month', account_id, site, kind, event, currency, date_trunc('month', ordered_on)::date)
-            WHEN delta <> 0 AND abs(fee - (rate + delta) * base) <= %(slack)s
+            WHEN delta <> 0 AND abs(fee - (rate + delta) * base) <= %(slack)s * power(10::numeric, -digits)
             THEN concat_ws('|', 'run', account_id, currency, 'rate_changed', site, kind, category, trim_scale(rate),
                            trim_scale(rate + delta), sign(gap)::int)
             ELSE '' END AS sum_key

@@ -35,7 +35,7 @@ ANY_BAND = NumericRange(None, None)
 #: What VAT stands on a marketplace's fees, and whether inside the fee's line.
 FEE_TAX = {
     "amazon.de": ("0.19", True), "amazon.fr": ("0.20", True), "amazon.com": ("0", False),
-    "bunnings.com.au": ("0.10", False),
+    "bunnings.com.au": ("0.10", False), "amazon.co.jp": ("0", False),
 }  # fmt: skip
 
 

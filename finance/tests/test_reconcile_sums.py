@@ -157,3 +157,25 @@ def test_money_given_back_of_what_was_not_shipped_is_in_the_balance(amazon: Acco
     assert row.closing == row.proved == row.unexplained == dec("-49.80")
     assert bridges([row])[0].unexplained == 0
     assert causes() == ([("unexpected", dec("-49.80"))] if status == "canceled" else [])
+
+
+def test_a_changed_rate_is_one_finding_also_where_money_has_no_cents(acting: Any) -> None:
+    japan = account("amazon-jp", sites=["amazon.co.jp"])
+    fee_rule("amazon.co.jp", category="home_kitchen", rate=dec("0.10"))
+    for n in range(20):
+        price = 1999 + 7 * n
+        line = sold(japan, f"J{n}", {"item_price": f"{price}"}, at="amazon.co.jp", sku=article(), fulfillment="seller")
+        fee = (dec("0.12") * price).quantize(Decimal(1))
+        settled(japan, booked(line, item_price=f"{price}", referral_fee=f"-{fee}"), ref=f"S{n}")
+    reconcile(now=NOW)
+    assert [cause for cause, _amount in causes()] == ["rate_changed"]
+
+
+def test_small_differences_in_money_without_a_rate_are_told_by_their_number_only(acting: Any) -> None:
+    japan = account("amazon-jp", sites=["amazon.co.jp"])
+    for n in range(7):  # a yen less each: seven yen are not seven euros
+        line = sold(japan, f"J{n}", {"item_price": "2000"}, at="amazon.co.jp", sku=article(), fulfillment="seller")
+        settled(japan, booked(line, item_price="1999"), ref=f"S{n}")
+    reconcile(now=NOW)
+    assert causes() == []
+    assert DeviationSum.objects.get().difference == -7
