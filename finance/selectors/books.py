@@ -45,7 +45,7 @@ CHECKS: Final = (
         name="the difference is what was paid less what was expected",
         broken="""
         SELECT line_id || ' ' || event || ' ' || kind FROM finance_linereconciliation
-        WHERE client_id = %(client)s AND expected IS NOT NULL AND actual IS NOT NULL
+        WHERE client_id = %(client)s AND expected IS NOT NULL AND actual IS NOT NULL AND verdict <> 'awaiting'
           AND difference IS DISTINCT FROM actual - expected""",
     ),
     Check(
@@ -62,7 +62,7 @@ CHECKS: Final = (
         LEFT JOIN (
             SELECT r.line_id, sum({BALANCE_AMOUNT}) FILTER (WHERE r.event = 'sale') AS sale,
                    sum({BALANCE_AMOUNT}) FILTER (WHERE r.event = 'refund') AS refund,
-                   sum(r.expected) FILTER (WHERE r.verdict = 'awaiting' AND r.actual IS NULL) AS awaited
+                   sum(r.expected - coalesce(r.actual, 0)) FILTER (WHERE r.verdict = 'awaiting') AS awaited
             FROM finance_linereconciliation AS r WHERE r.client_id = %(client)s GROUP BY r.line_id
         ) AS x USING (line_id)
         WHERE v.client_id = %(client)s

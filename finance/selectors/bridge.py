@@ -56,7 +56,7 @@ parts AS (
     JOIN finance_linereconciliation AS r ON r.client_id = %(client)s AND r.line_id = v.line_id
     WHERE v.client_id = %(client)s AND v.state = ANY(%(unfinished)s::text[])
       AND (r.difference < 0 OR r.difference > 0 OR r.difference IS NULL AND (r.actual < 0 OR r.actual > 0))
-      AND (r.difference IS NOT NULL OR r.verdict <> 'no_rule')
+      AND (r.difference IS NOT NULL OR r.verdict NOT IN ('no_rule', 'awaiting'))
     UNION ALL
     SELECT v.account_id, v.currency, x.what, -x.amount
     FROM finance_receivable AS v

@@ -71,7 +71,7 @@ moved AS (
     ) AS o ON true
     WHERE r.client_id = %(client)s
       AND (r.difference < 0 OR r.difference > 0 OR r.difference IS NULL AND (r.actual < 0 OR r.actual > 0))
-      AND (r.difference IS NOT NULL OR r.verdict <> 'no_rule' OR v.line_id IS NULL)
+      AND (r.difference IS NOT NULL OR r.verdict NOT IN ('no_rule', 'awaiting') OR v.line_id IS NULL)
     UNION ALL
     SELECT account_id, currency, paid_on, 'payouts', -amount, '', NULL, NULL, id FROM finance_payout
     WHERE client_id = %(client)s AND state = 'paid' AND paid_on IS NOT NULL

@@ -220,7 +220,7 @@ def owed(
 
 
 def _is_unbooked(event: str) -> Q:
-    awaited = LineReconciliation.objects.filter(line=OuterRef("line"), event=event, verdict="awaiting", actual=None)
+    awaited = LineReconciliation.objects.filter(line=OuterRef("line"), event=event, verdict="awaiting")
     return ~Q(state__in=UNFINISHED) & Q(Exists(awaited))
 
 

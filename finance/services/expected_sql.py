@@ -75,7 +75,7 @@ GROUP BY s.order_line_id, s.event, s.kind
 WANTED: Final = """
 CREATE TEMP TABLE wanted (
     line_id bigint, event text, kind text, amount numeric, tax_amount numeric, basis text, rule_id bigint,
-    rate numeric, base_amount numeric, formula text
+    rate numeric, base_amount numeric, formula text, later numeric
 ) ON COMMIT DROP
 """
 
@@ -179,7 +179,7 @@ GROUP BY line_id, kind
 #: or, while nothing is booked, from what the site did before.
 WITHHELD: Final = """
 INSERT INTO wanted
-SELECT w.line_id, w.event, 'withheld_tax', -sum(w.amount), NULL, 'order', NULL, NULL, NULL, ''
+SELECT w.line_id, w.event, 'withheld_tax', -sum(w.amount), NULL, 'order', NULL, NULL, NULL, '', -sum(w.later)
 FROM wanted AS w
 JOIN line_facts AS f USING (line_id)
 WHERE w.kind = ANY(%(taxes)s::text[])

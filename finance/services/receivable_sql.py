@@ -83,8 +83,8 @@ JOIN LATERAL (
            sum(x.amount) FILTER (WHERE x.what = 'sales') AS sales, sum(x.amount) FILTER (WHERE x.what = 'fees') AS fees,
            sum(x.amount) FILTER (WHERE x.what = 'withheld') AS withheld,
            sum(x.amount) FILTER (WHERE x.what = 'refunds') AS refunds,
-           sum(r.expected) FILTER (WHERE r.verdict = 'awaiting' AND r.actual IS NULL) AS awaited,
-           sum(r.expected) FILTER (WHERE r.verdict = 'awaiting' AND r.actual IS NULL AND r.event = 'refund')
+           sum(r.expected - coalesce(r.actual, 0)) FILTER (WHERE r.verdict = 'awaiting') AS awaited,
+           sum(r.expected - coalesce(r.actual, 0)) FILTER (WHERE r.verdict = 'awaiting' AND r.event = 'refund')
                AS awaited_refunds
     FROM finance_linereconciliation AS r
     CROSS JOIN LATERAL (

@@ -25,14 +25,15 @@ WHERE h.client_id = %(client)s AND NOT h.is_seen AND s.kind = 'withheld_tax' AND
 
 #: Expected beside paid for each line, event and kind. Several equal bookings where one is expected are a doubled one.
 #: What nobody expects and comes to nothing is right: a booking taken back, and a canceled sale that was given back.
+#: Where only some of several refunds are booked, and rightly, the others are awaited.
 #: `step` is the unit in which rates move; a fee belongs to a run if the rate so moved gives what was charged.
 JUDGED: Final = """
 CREATE TEMP TABLE judged ON COMMIT DROP AS
 WITH beside AS (
     SELECT coalesce(w.line_id, p.line_id) AS line_id, coalesce(w.event, p.event) AS event,
            coalesce(w.kind, p.kind) AS kind, w.amount AS expected, p.amount AS actual,
-           p.amount - w.amount AS difference, w.basis, w.rate, w.base_amount AS base, w.tax_amount AS tax, p.lines,
-           p.different, p.one, p.line_id IS NOT NULL AS is_paid, w.line_id IS NOT NULL AS is_wanted
+           p.amount - w.amount AS difference, w.basis, w.rate, w.base_amount AS base, w.tax_amount AS tax, w.later,
+           p.lines, p.different, p.one, p.line_id IS NOT NULL AS is_paid, w.line_id IS NOT NULL AS is_wanted
     FROM wanted AS w FULL JOIN paid AS p USING (line_id, event, kind)
 ),
 tolerated AS (
@@ -62,7 +63,7 @@ verdicts AS (
         WHEN NOT is_wanted AND (actual = 0 OR is_given_back) THEN 'reconciled'
         WHEN NOT is_wanted AND shipped = 0 AND status NOT IN ('canceled', 'refused') THEN 'awaiting'
         WHEN NOT is_wanted THEN 'discrepancy'
-        WHEN NOT is_booked THEN 'awaiting'
+        WHEN NOT is_booked OR abs(coalesce(actual, 0) - expected + later) <= allowed THEN 'awaiting'
         WHEN NOT is_paid THEN CASE WHEN abs(expected) <= allowed THEN 'tolerated' ELSE 'discrepancy' END
         WHEN difference = 0 THEN 'reconciled'
         WHEN abs(difference) <= allowed THEN 'tolerated'
@@ -70,7 +71,7 @@ verdicts AS (
     FROM tolerated
 ),
 caused AS (
-    SELECT *, CASE WHEN basis = 'gap' OR NOT is_booked THEN NULL
+    SELECT *, CASE WHEN basis = 'gap' OR NOT is_booked OR is_wanted AND verdict = 'awaiting' THEN NULL
                    ELSE coalesce(actual, 0) - coalesce(expected, 0) END AS gap,
            CASE WHEN verdict <> 'discrepancy' THEN ''
                 WHEN kind = 'unknown' THEN 'unknown_kind'
@@ -163,6 +164,7 @@ stated AS (
                    CASE WHEN l.kind = 'unknown' THEN 'discrepancy' ELSE 'reconciled' END
                WHEN r.cause IN ('charged_twice', 'paid_twice') AND l.nth = 1 THEN 'reconciled'
                WHEN r.verdict IN ('reconciled', 'tolerated', 'discrepancy') THEN r.verdict
+               WHEN r.verdict = 'awaiting' AND r.expected IS NOT NULL THEN 'reconciled'  -- only others are to come
                ELSE 'awaiting' END AS state,
            CASE WHEN NOT l.is_current THEN ''
                 WHEN l.event = 'account' OR l.money_class = 'cash' THEN

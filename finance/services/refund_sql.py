@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 #: What was given back of what was shipped, by refund and kind: of what was not, nothing can be. A refund the statement
-#: knows of cannot exceed what was sold.
+#: knows of cannot exceed what was sold. Where statements name the order's refunds by their numbers and not all of them
+#: yet, the others come later.
 PARTS: Final = """
 CREATE TEMP TABLE refund_parts ON COMMIT DROP AS
 WITH stated AS (
@@ -29,10 +30,22 @@ told AS (
     WHERE s.reverses IS NULL AND s.reversed_in IS NULL AND s.kind = ANY(%(prices)s::text[] || %(taxes)s::text[])
       AND f.shipped > 0 AND NOT EXISTS (SELECT 1 FROM stated AS x WHERE x.line_id = f.line_id)
     GROUP BY f.line_id, s.refund_ref, s.kind
+),
+several AS (SELECT line_id FROM stated GROUP BY line_id HAVING count(DISTINCT refund_ref) > 1),
+booked AS (
+    SELECT x.line_id, array_agg(DISTINCT s.refund_ref) AS refs
+    FROM several AS x
+    JOIN finance_settlementline AS s ON s.client_id = %(client)s AND s.order_line_id = x.line_id AND s.event = 'refund'
+    WHERE s.reverses IS NULL AND s.reversed_in IS NULL
+    GROUP BY x.line_id
+    HAVING bool_and(EXISTS (SELECT 1 FROM stated AS k WHERE k.line_id = x.line_id AND k.refund_ref = s.refund_ref))
 )
-SELECT line_id, refund_ref, kind, amount, day, 'order' AS basis FROM stated WHERE amount <> 0
+SELECT x.line_id, x.refund_ref, x.kind, x.amount, x.day, 'order' AS basis,
+       coalesce(x.refund_ref <> ALL(b.refs), false) AS is_later
+FROM stated AS x LEFT JOIN booked AS b USING (line_id)
+WHERE x.amount <> 0
 UNION ALL
-SELECT line_id, refund_ref, kind, amount, day, 'paid' FROM told WHERE amount <> 0
+SELECT line_id, refund_ref, kind, amount, day, 'paid', false FROM told WHERE amount <> 0
 """
 
 PRICES: Final = """
@@ -41,8 +54,9 @@ SELECT p.line_id, 'refund', p.kind,
        CASE WHEN p.basis = 'order' OR sold.amount IS NULL THEN p.amount
             WHEN sold.amount > 0 THEN greatest(p.amount, -sold.amount)
             ELSE least(p.amount, -sold.amount) END,
-       NULL, p.basis, NULL, NULL, NULL, ''
-FROM (SELECT line_id, kind, basis, sum(amount) AS amount FROM refund_parts GROUP BY line_id, kind, basis) AS p
+       NULL, p.basis, NULL, NULL, NULL, '', p.later
+FROM (SELECT line_id, kind, basis, sum(amount) AS amount, sum(amount) FILTER (WHERE is_later) AS later
+      FROM refund_parts GROUP BY line_id, kind, basis) AS p
 LEFT JOIN wanted AS sold ON sold.line_id = p.line_id AND sold.event = 'sale' AND sold.kind = p.kind
 """
 
@@ -51,13 +65,13 @@ LEFT JOIN wanted AS sold ON sold.line_id = p.line_id AND sold.event = 'sale' AND
 FEES: Final = """
 INSERT INTO wanted
 WITH refunded AS (
-    SELECT line_id, refund_ref, max(day) AS day, -sum(amount) AS gross,
+    SELECT line_id, refund_ref, is_later, max(day) AS day, -sum(amount) AS gross,
            -coalesce(sum(amount) FILTER (WHERE kind = ANY(%(prices)s::text[])), 0) AS net
-    FROM refund_parts GROUP BY line_id, refund_ref
+    FROM refund_parts GROUP BY line_id, refund_ref, is_later
 ),
 ruled AS (SELECT DISTINCT site, kind FROM finance_refundrule WHERE client_id = %(client)s),
 based AS (
-    SELECT s.*, x.refund_ref, x.day, CASE WHEN s.basis = 'net_ex_tax' THEN x.net ELSE x.gross END AS part,
+    SELECT s.*, x.refund_ref, x.is_later, x.day, CASE WHEN s.basis = 'net_ex_tax' THEN x.net ELSE x.gross END AS part,
            nullif(CASE WHEN s.basis = 'net_ex_tax' THEN s.net ELSE s.gross END, 0) AS whole
     FROM refunded AS x
     JOIN sale_fees AS s USING (line_id)
@@ -87,7 +101,7 @@ kept AS (
     FROM back AS b
 ),
 parts AS (
-    SELECT line_id, kind, given + CASE WHEN is_tax_in_line THEN given_tax ELSE 0 END AS amount,
+    SELECT line_id, is_later, kind, given + CASE WHEN is_tax_in_line THEN given_tax ELSE 0 END AS amount,
            CASE WHEN is_tax_in_line THEN given_tax ELSE 0 END AS tax, rule_id, given IS NULL AS is_gap,
            round(share_returned * 100, 2) || ' %% of ' || CASE WHEN rate > 0 AND basis <> 'unit'
                THEN round(rate * 100, 2) || ' %% × ' || round(part, digits)
@@ -96,7 +110,7 @@ parts AS (
                    THEN ' + ' || round(tax_rate * 100, 2) || ' %% = ' || (given + given_tax) ELSE '' END AS formula
     FROM kept
     UNION ALL
-    SELECT line_id, retained_kind,
+    SELECT line_id, is_later, retained_kind,
            -(retained + CASE WHEN is_tax_in_line THEN round(retained * tax_rate, digits) ELSE 0 END),
            -CASE WHEN is_tax_in_line THEN round(retained * tax_rate, digits) ELSE 0 END, refund_rule, false,
            'min(' || round(retained_rate * 100, 2) || ' %% × ' || given
@@ -106,17 +120,18 @@ parts AS (
                    ELSE '' END
     FROM kept WHERE retained <> 0
     UNION ALL
-    SELECT line_id, CASE kind WHEN 'referral_fee' THEN 'referral_fee_tax' ELSE 'other_fee_tax' END, given_tax, 0,
+    SELECT line_id, is_later, CASE kind WHEN 'referral_fee' THEN 'referral_fee_tax' ELSE 'other_fee_tax' END,
+           given_tax, 0,
            refund_rule, false, round(tax_rate * 100, 2) || ' %% × ' || given || ' = ' || given_tax
     FROM kept WHERE NOT is_tax_in_line AND given_tax <> 0
     UNION ALL
-    SELECT line_id, 'other_fee_tax', -round(retained * tax_rate, digits), 0, refund_rule, false,
+    SELECT line_id, is_later, 'other_fee_tax', -round(retained * tax_rate, digits), 0, refund_rule, false,
            round(tax_rate * 100, 2) || ' %% × ' || retained
     FROM kept WHERE NOT is_tax_in_line AND round(retained * tax_rate, digits) <> 0
 )
 SELECT line_id, 'refund', kind, CASE WHEN bool_or(is_gap) THEN NULL ELSE sum(amount) END,
        CASE WHEN bool_or(is_gap) THEN NULL ELSE sum(tax) END, CASE WHEN bool_or(is_gap) THEN 'gap' ELSE 'rule' END,
-       max(rule_id), NULL, NULL, coalesce(string_agg(formula, '; '), '')
+       max(rule_id), NULL, NULL, coalesce(string_agg(formula, '; '), ''), sum(amount) FILTER (WHERE is_later)
 FROM parts
 GROUP BY line_id, kind
 HAVING bool_or(is_gap) OR sum(amount) <> 0

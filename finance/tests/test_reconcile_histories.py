@@ -52,7 +52,7 @@ ODD: dict[str, tuple[str, ...]] = {
 }
 START = date(2026, 9, 1)
 Row = tuple[str, str, str, str]
-"""Order, event, kind, amount."""
+"""Order, event (`refund2` for the second refund), kind, amount."""
 
 
 class World:
@@ -81,7 +81,7 @@ class World:
 
     def an_order_comes(self, ref: str = "") -> None:
         self.count += not ref
-        quantity = self.chance.choice([1, 1, 1, 2])
+        quantity = self.chance.choice([1, 1, 2])
         goods = {kind: str(dec(SALE[kind]) * quantity) for kind in ("item_price", "item_tax")}
         status, shipped = self.chance.choice([("shipped", quantity)] * 4 + [("to_ship", 0), ("shipped", 1)])
         line = sold(
@@ -97,7 +97,7 @@ class World:
         rows: list[Row] = []
         refs = [line.order.external_id for line in self.lines()] + [f"O-{self.count + n}" for n in range(1, 3)]
         for ref in self.chance.sample(refs, k=min(len(refs), self.chance.randrange(1, 7))):
-            event = self.chance.choice(["sale", "sale", "sale", "refund"])
+            event = self.chance.choice(["sale"] * 5 + ["refund", "refund2"])
             for kind, amount in (SALE if event == "sale" else BACK).items():
                 if self.chance.random() < 0.08:
                     continue
@@ -122,11 +122,12 @@ class World:
         ingest(self.account, record, raw_id=None, source="api", now=self.now)
 
     def row(self, n: int, row: Row, end: datetime) -> SettlementLineRecord:
-        ref, event, kind, amount = row
+        ref, said, kind, amount = row
+        event = said.removesuffix("2")
         return SettlementLineRecord(
             raw_type=f"{event}|{kind}", amount=dec(amount), currency="EUR", posted_at=end - timedelta(days=n % 9),
             ordinal=n, line_ref=None, raw_key="|".join(row), order_ref=ref or None, order_line_ref=None,
-            refund_ref=f"R-{ref}" if event == "refund" else None, seller_sku=None, site="amazon.de", quantity=1,
+            refund_ref=f"{said}-{ref}" if event == "refund" else None, seller_sku=None, site="amazon.de", quantity=1,
         )  # fmt: skip
 
     def a_statement_is_issued_again(self) -> None:
@@ -152,9 +153,9 @@ class World:
             self.touch(line)
 
     def the_order_tells_of_a_refund(self) -> None:
-        line = self.one(x for x in self.lines() if not x.refunds.exists())
+        line = self.one(x for x in self.lines() if x.refunds.count() < x.quantity)
         if line is not None:
-            ref = f"R-{line.order.external_id}"
+            ref = f"refund{'2' if line.refunds.exists() else ''}-{line.order.external_id}"
             refunded(line, {"item_price": "-41.85", "item_tax": "-7.95"}, ref=ref, on=self.day)
             self.touch(line)
 
@@ -223,9 +224,9 @@ class World:
         often = [self.an_order_comes] * 6 + [self.a_statement_comes] * 3 + [self.somebody_decides] * 2
         return [
             *often, self.a_statement_is_issued_again, self.an_order_moves_on, self.a_price_is_corrected,
-            self.the_order_tells_of_a_refund, self.an_offer_is_mapped, self.a_rule_changes, self.words_get_a_meaning,
-            self.orders_are_deleted, self.a_booking_comes, self.somebody_thinks_again,
-            self.the_product_master_is_corrected,
+            self.the_order_tells_of_a_refund, self.the_order_tells_of_a_refund, self.an_offer_is_mapped,
+            self.a_rule_changes, self.words_get_a_meaning, self.orders_are_deleted, self.a_booking_comes,
+            self.somebody_thinks_again, self.the_product_master_is_corrected,
         ]  # fmt: skip
 
 

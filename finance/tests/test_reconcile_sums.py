@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domventas.core.times import Period
-from finance.models import DeviationSum, Discrepancy, RuleGap, SettlementLine
+from finance.models import DeviationSum, Discrepancy, Receivable, RuleGap, SettlementLine
 from finance.selectors.bridge import bridges
 from finance.selectors.discrepancies import lines_of_group
 from finance.selectors.receivables import roll_forward
@@ -179,3 +179,40 @@ def test_small_differences_in_money_without_a_rate_are_told_by_their_number_only
     reconcile(now=NOW)
     assert causes() == []
     assert DeviationSum.objects.get().difference == -7
+
+
+def test_of_two_refunds_the_one_that_is_not_booked_yet_is_awaited(amazon: Account) -> None:
+    two = {"item_price": "83.70", "item_tax": "15.90"}
+    back = {"item_price": "-41.85", "item_tax": "-7.95", "referral_fee": "8.89", "refund_admin_fee": "-1.77"}
+    line = sold(amazon, "O-1", two, sku=article(), quantity=2)
+    settled(amazon, booked(line, **two, referral_fee="-17.78", fulfillment_fee="-7.74"))
+    for ref in ("R1", "R2"):
+        refunded(line, {"item_price": "-41.85", "item_tax": "-7.95"}, ref=ref)
+    expected = {"R1": ("awaiting", dec("-42.68")), "R2": ("reconciled", None)}
+    for ref, (verdict, awaited) in expected.items():
+        head = settled(amazon, booked(line, "refund", **back), ref=f"S-{ref}")
+        SettlementLine.objects.filter(settlement=head).update(refund_ref=ref)
+        reconcile(now=NOW)
+        assert (set(verdicts(line, "refund").values()), causes()) == ({verdict}, [])
+        assert set(SettlementLine.objects.values_list("state", flat=True)) == {"reconciled"}
+        owed = Receivable.objects.get()
+        assert (owed.refunds, owed.awaited, owed.awaited_refunds) == (dec("-85.36"), awaited, awaited)
+        (row,) = roll_forward(Period(date(2026, 9, 1), date(2026, 12, 1)), today=NOW.date())
+        assert (row.closing, row.unexplained, bridges([row])[0].unexplained) == (row.proved, 0, 0)
+        assert reconcile(now=NOW, full=True).written == 0
+    SettlementLine.objects.filter(refund_ref="R2", kind="referral_fee").update(amount=5, state="new")
+    reconcile(now=NOW)
+    assert causes() == [("refund_fee_wrong", dec("-3.89"))]
+
+
+def test_a_wrong_refund_is_found_although_another_is_to_come(amazon: Account) -> None:
+    two = {"item_price": "83.70", "item_tax": "15.90"}
+    line = sold(amazon, "O-1", two, sku=article(), quantity=2)
+    for ref in ("R1", "R2"):
+        refunded(line, {"item_price": "-41.85", "item_tax": "-7.95"}, ref=ref)
+    back = {"item_price": "-41.85", "item_tax": "-7.95", "referral_fee": "5.00", "refund_admin_fee": "-1.77"}
+    settled(amazon, booked(line, **two, referral_fee="-17.78", fulfillment_fee="-7.74"))
+    head = settled(amazon, booked(line, "refund", **back), ref="S2")
+    SettlementLine.objects.filter(settlement=head).update(refund_ref="R1")
+    reconcile(now=NOW)
+    assert [cause for cause, _amount in causes()] == ["refund_fee_wrong"]
