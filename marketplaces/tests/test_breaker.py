@@ -43,7 +43,7 @@ def fail(breaker: Breaker, times: int, host: str = "h") -> None:
         breaker.failed("a", host, "Out of order.")
 
 
-def eventually(check: Callable[[], object], seconds: float = 5.0) -> object:
+def eventually(check: Callable[[], object], seconds: float = 20.0) -> object:
     until = time.monotonic() + seconds
     while not (found := check()) and time.monotonic() < until:
         time.sleep(0.01)

@@ -89,7 +89,7 @@ def work(account: Account) -> None:
     for run in TaskRun.objects.filter(account_id=account.pk, state="queued").order_by("pk"):
         assert runner.execute(declare.rows()[run.task].declared, run.client_id, run.pk) in ("done", "queued")
     by_report = [name for name, flow in connectors[account.channel].flows.items() if flow.reports is not None]
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:  # the sandbox prepares a report for a second, as marketplaces do for minutes
         for name in by_report:
             pull_stream(account, name, now=clock(), start=False, hurry=True)

@@ -41,7 +41,12 @@ def admin(client_of: Client) -> Browser:
 def seller(toy: Toy) -> Iterator[Account]:
     """An account that can be told things; what Valkey remembers of it goes, as other tests have its number again."""
     account = make(Account, channel="amazon", name="Amazon EU", status="active")
+    _forget(account)
     yield account
+    _forget(account)
+
+
+def _forget(account: Account) -> None:
     memory = limiter()._client
     for key in list(memory.scan_iter(f"*{budget_key(account)}*")):
         memory.delete(key)

@@ -168,7 +168,7 @@ def put(account: Account, order: Order) -> OutboxCommand:
 def stall(sandbox: Sandbox, path: str) -> None:
     """The next such request is carried out and not answered."""
     body = json.dumps({"path": path, "when": "stall", "seconds": 20}).encode()
-    urlopen(Ask(f"{sandbox.url}/__sandbox/drops", data=body, method="POST"), timeout=5).close()
+    urlopen(Ask(f"{sandbox.url}/__sandbox/drops", data=body, method="POST"), timeout=30).close()
 
 
 def killed_when(account: Account, sandbox: Sandbox, done: Any) -> None:

@@ -284,7 +284,7 @@ def test_one_marketplace_down_costs_the_others_nothing_and_itself_one_call_per_i
     outage.path = ""
     healed, bunnings = time.monotonic(), house["bunnings-au"]
     while (state := pull_stream(bunnings, "orders", now=NOW).state) != "done":
-        assert time.monotonic() < healed + 10, state
+        assert time.monotonic() < healed + 30, state
         time.sleep(0.02)
     recovery = time.monotonic() - healed
     record_fault(

@@ -234,7 +234,7 @@ def test_an_empty_queue_holds_no_worker_and_is_looked_at_again_within_its_minute
     empty(amazon())
     begun = time.monotonic()
     assert listen(run) == "queued"
-    assert time.monotonic() - begun < queues.SHORTEST_WAIT + 2, "the slot is free again at once"
+    assert time.monotonic() - begun < 10, "asked once with a short wait: the slot is free again at once"
     assert (run.note, run.errors, run.not_before - clock() <= tasks.LOOKS_AGAIN) == ("looks again", 0, True)
     control(sandbox, notify={"account": "amazon-eu", "refs": refs(sandbox, "amazon-eu", 1)})
     TaskRun.objects.update(not_before=None, slot=clock() - tasks.LISTENING)

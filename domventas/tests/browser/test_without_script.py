@@ -31,13 +31,13 @@ def test_a_page_shows_itself_and_nothing_lies_over_it(plain: Any, house: House, 
     plain.goto(f"/c/dom-ventas{house.paths[name]}")
     link = plain.locator("main a:visible, #changelist a:visible").first
     assert link.is_visible()
-    link.click(trial=True, timeout=5000)
+    link.click(trial=True, timeout=30_000)
 
 
 def test_a_person_signs_in_without_a_script(plain: Any) -> None:
     plain.context.clear_cookies()
     plain.goto("/admin/login/")
-    plain.fill("input[name=username]", "admin@example.com", timeout=5000)
+    plain.fill("input[name=username]", "admin@example.com", timeout=30_000)
     plain.fill("input[name=password]", "a long password")
     plain.press("input[name=password]", "Enter")
     assert plain.locator("h1").first.is_visible() and "/login/" not in plain.url
@@ -47,8 +47,8 @@ def test_stuck_orders_are_narrowed_sorted_and_followed_to_their_offer(plain: Any
     plain.goto(f"/c/dom-ventas{house.paths['stuck']}")
     plain.select_option("select[name=reason]", "held")
     plain.select_option("select[name=sort]", "newest")
-    plain.click("form.filters button", timeout=5000)
+    plain.click("form.filters button", timeout=30_000)
     assert "reason=held" in plain.url and "sort=newest" in plain.url
     assert plain.locator("#orders [data-row]").count() == 2
-    plain.locator("section[aria-label='By offer'] td a").first.click(timeout=5000)
+    plain.locator("section[aria-label='By offer'] td a").first.click(timeout=30_000)
     assert "offer=ALBA-1" in plain.url and plain.locator("#orders [data-row]").count() == 2

@@ -81,7 +81,7 @@ def session_of(connector: Connector, sandbox: Sandbox) -> Any:
 
 def drop(sandbox: Sandbox, path: str, when: str) -> None:
     body = json.dumps({"path": path, "when": when}).encode()
-    urlopen(Ask(f"{sandbox.url}/__sandbox/drops", data=body, method="POST"), timeout=5).close()
+    urlopen(Ask(f"{sandbox.url}/__sandbox/drops", data=body, method="POST"), timeout=30).close()
 
 
 def told(sandbox: Sandbox, command: ShipmentCommand) -> dict[str, tuple[int, int]]:

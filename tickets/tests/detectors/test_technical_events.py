@@ -116,7 +116,8 @@ def test_a_wrong_secret_opens_with_the_third_message_and_closes_when_it_was_put_
         assert post(inlet, number, "another-secret-of-the-tests") == 401
     assert levels(clock()) == [("refused", Level.HOLD)]
     assert post(inlet, 3, "another-secret-of-the-tests") == 401
-    assert InletRefusal.objects.get().count == 3 and client == house.account.client_id
+    refused = InletRefusal.objects.values_list("count", flat=True)  # one row an hour, and one may begin just now
+    assert sum(refused) == 3 and client == house.account.client_id
     (ticket,) = house.look(technical_issue, minutes=1)
     assert ticket.cause == "3 messages were turned away, and none accepted: No active secret made this signature."
     inlets.set_secret(inlet, "another-secret-of-the-tests", now=house.clock())
