@@ -140,7 +140,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # By name and address together: who guesses is locked out, the true person from another address is not.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT, AXES_COOLOFF_TIME, AXES_RESET_ON_SUCCESS = 5, timedelta(minutes=15), True
-AXES_USERNAME_FORM_FIELD = "username"  # as the login form calls it, whatever the model does
+AXES_USERNAME_CALLABLE = "domventas.core.signin.session.name_of"
 AXES_CLIENT_IP_CALLABLE = "domventas.core.signin.session.address_of"
 AXES_LOCKOUT_TEMPLATE, AXES_HTTP_RESPONSE_CODE = "signin/locked.html", 429
 AXES_ENABLE_ADMIN, AXES_DISABLE_ACCESS_LOG, AXES_VERBOSE = False, True, False

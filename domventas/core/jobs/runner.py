@@ -99,7 +99,8 @@ END = """
 UPDATE core_taskrun SET starts = 0, errors = errors + %(error)s, note = %(note)s, seen_at = %(now)s,
     state = CASE WHEN %(error)s > 0 AND errors + 1 >= %(most)s THEN 'failed' ELSE %(state)s END,
     not_before = CASE WHEN %(state)s = 'queued'
-        THEN %(now)s::timestamptz + make_interval(secs => %(delay)s * 2 ^ least(errors, 6)) END,
+        THEN %(now)s::timestamptz + make_interval(secs => %(delay)s * CASE WHEN %(error)s > 0
+            THEN 2 ^ least(errors, 6) ELSE 1 END) END,
     ended_at = CASE WHEN %(state)s = 'done' OR (%(error)s > 0 AND errors + 1 >= %(most)s)
         THEN %(now)s::timestamptz END
 WHERE id = %(id)s AND client_id = %(client)s AND attempt = %(attempt)s AND state = 'running' RETURNING state

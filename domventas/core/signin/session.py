@@ -59,6 +59,12 @@ def has_second(request: Any) -> bool:
     return "second_at" in request.session
 
 
+def name_of(request: Any, credentials: dict[str, Any] | None = None) -> str | None:
+    """For whom a try counts: as people are told apart, or each spelling of capitals would have tries of its own."""
+    given = (credentials or {}).get("username") or request.POST.get("username")
+    return given.strip().lower() if given else None
+
+
 def address_of(request: Any) -> str:
     """Where a request comes from; behind a declared proxy what that proxy saw, which nobody else can write."""
     seen = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.SECURE_PROXY_SSL_HEADER else ""

@@ -85,6 +85,14 @@ def test_asking_to_come_back_is_no_error(acting: Client) -> None:
     assert run.errors == 0 and run.not_before is not None and run.note == "not ready"
 
 
+def test_who_says_when_to_come_back_comes_back_then_whatever_failed_before(acting: Client) -> None:
+    run = run_of("test.later")
+    TaskRun.objects.update(errors=3)
+    execute(run)
+    run.refresh_from_db()
+    assert run.not_before is not None and run.not_before - run.seen_at == timedelta(seconds=60)
+
+
 def test_three_starts_without_an_end_are_quarantined(acting: Client) -> None:
     run = run_of("test.steps")
     TaskRun.objects.filter(pk=run.pk).update(starts=settings.JOB_MAX_STARTS, state="running")

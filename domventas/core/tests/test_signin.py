@@ -74,6 +74,12 @@ def test_who_guesses_is_locked_out_and_the_true_person_elsewhere_is_not(ines: Us
     assert sign_in(Browser(), "x", "other@example.com").status_code == 200, "another name is not held up"
 
 
+def test_capitals_give_no_further_tries(ines: User) -> None:
+    names = ("ines@example.com", "Ines@example.com", "INES@example.com", "iNes@example.com", "ineS@Example.com")
+    guesses = [sign_in(Browser(), "guess", name).status_code for name in (*names, "INES@EXAMPLE.COM")]
+    assert guesses == [200] * 4 + [429] * 2
+
+
 def test_an_unknown_name_is_answered_like_a_wrong_password(ines: User) -> None:
     known, unknown = sign_in(Browser(), "wrong"), sign_in(Browser(), "wrong", "nobody@example.com")
     words = [reply.content.decode().partition("errornote")[2][:300] for reply in (known, unknown)]
