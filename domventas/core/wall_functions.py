@@ -116,6 +116,7 @@ END
 """,
 )  # fmt: skip
 
+# Whoever finds it being counted already goes on: waiting for another's transaction would be an error after 3 s.
 ANALYZE: Final = _Function(
     "core_analyze", "name text", "void", "owner", "app, ops",
     """
@@ -124,7 +125,7 @@ BEGIN
                  AND relkind IN ('r', 'p') AND relforcerowsecurity) THEN
     RAISE EXCEPTION '% is not a walled table', name;
   END IF;
-  EXECUTE format('ANALYZE public.%I', name);
+  EXECUTE format('ANALYZE (SKIP_LOCKED) public.%I', name);
 END
 """,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from domventas.core import tenancy
+from domventas.core import partitions, tenancy
 from domventas.core.money import minor_units
 from finance.kinds import KIND_PARAMS
 from finance.models import (
@@ -36,7 +36,7 @@ from finance.services.expected import expect
 from finance.services.settlement_lines import resolve_awaiting
 from finance.services.settlement_log import materialize_waiting
 from finance.services.settlements import arrive
-from finance.services.statistics import AS_EVER, LOOK_UP, count_if_never_counted
+from finance.services.statistics import AS_EVER, LOOK_UP
 from finance.services.steps import FEW, rows_written, run
 from orders.models import Order, OrderCharge, OrderLine
 
@@ -85,7 +85,7 @@ def reconcile(*, now: datetime, since: datetime | None = None, full: bool = Fals
     materialize_waiting(now=now)
     before = ReconcileMark.objects.only("lines_until").first()
     resolved = resolve_awaiting(since=None if full or before is None else _since(before))
-    count_if_never_counted(*_JOINED)
+    partitions.count_if_grown(*_JOINED)
     with transaction.atomic(), connection.cursor() as cursor:
         client = tenancy.current().one
         mark = ReconcileMark.objects.select_for_update().get_or_create()[0]
@@ -129,7 +129,7 @@ def _judge(cursor: CursorWrapper, params: Mapping[str, Any]) -> dict[str, int]:
     has_gaps = had_gaps or _is(cursor, sql.HAS_GAPS, params)
     run(cursor, params, sql.JUDGED, sql.TAX_FOLLOWS_FEE, "ANALYZE judged", sums.BEFORE)
     done["verdicts"] = rows_written(cursor, params, sql.MERGE, sql.PRUNE)
-    count_if_never_counted(ExpectedCharge, LineReconciliation)
+    partitions.count_if_grown(ExpectedCharge, LineReconciliation)
     done["verdicts"] += _add_up(cursor, params)
     params = receivables.widen(cursor, params)
     done["states"] = rows_written(
@@ -147,7 +147,7 @@ def _add_up(cursor: CursorWrapper, params: Mapping[str, Any]) -> int:
     """Bring the sums of deviations up to date, and tell lines that joined or left a run. Returns how many were told."""
     if run(cursor, params, sql.TOUCHED, sums.TOUCHED, sums.LOST) or params["full"]:
         run(cursor, params, "ANALYZE sums_lost", sums.REBUILD)
-    count_if_never_counted(DeviationSum)
+    partitions.count_if_grown(DeviationSum)
     flipped = run(cursor, params, sums.ADD, "ANALYZE touched_sums", sums.FLIP)
     return rows_written(cursor, params, *([sums.REGROUP_FLIPPED] if flipped else []), sums.REGROUP)
 

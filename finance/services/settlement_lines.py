@@ -7,12 +7,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from domventas.core import bulk, tenancy
+from domventas.core import bulk, partitions, tenancy
 from domventas.core.money import minor_unit
 from finance.models import SettlementLine
 from finance.services import settlement_sql as sql
 from finance.services.fee_kinds import KindBook
-from finance.services.statistics import count_if_never_counted
 from marketplaces.models import Account
 from marketplaces.records import FeeKind
 from orders.models import Order, OrderLine
@@ -40,7 +39,7 @@ def _resolve(account: Account, since: datetime | None) -> int:
             return 0
         cursor.execute(sql.on(stage, sql.STAGED_CURRENCIES))
         params |= _digits([row[0] for row in cursor.fetchall()])
-        count_if_never_counted(Order, OrderLine, SettlementLine)
+        partitions.count_if_grown(Order, OrderLine, SettlementLine)
         # Without counts the planner takes the waiting lines for one and compares each with each.
         cursor.execute(f"ANALYZE {stage}")
         cursor.execute(sql.on(stage, sql.RESOLVE), params)

@@ -13,12 +13,12 @@ from typing import Any
 
 from django.db import connection
 
-from domventas.core import bulk, tenancy
+from domventas.core import bulk, partitions, tenancy
 from domventas.core.money import minor_unit
 from finance.models import Settlement, SettlementLine
 from finance.services import settlement_sql as sql
 from finance.services.fee_kinds import KindBook, Meaning
-from finance.services.statistics import AS_EVER, LOOK_UP, count_if_never_counted
+from finance.services.statistics import AS_EVER, LOOK_UP
 from marketplaces.models import Account, AccountSite
 from marketplaces.records import FeeKind, MoneyEvent, SettlementLineRecord
 from orders.models import Order, OrderLine
@@ -182,7 +182,7 @@ def write(
         "zones": zones,
         "only_site": only,
     }
-    count_if_never_counted(Order, OrderLine, SettlementLine)
+    partitions.count_if_grown(Order, OrderLine, SettlementLine)
     with connection.cursor() as cursor:
         gone = 0
         if settlement.digest:

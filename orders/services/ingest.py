@@ -15,7 +15,7 @@ from django.db import transaction
 
 from catalog.services import identity
 from catalog.services.identity import Known, Offered, Unknown
-from domventas.core import crypto
+from domventas.core import crypto, partitions
 from domventas.core.behind import Behind
 from domventas.core.fields import Sealed
 from domventas.core.tenancy import current
@@ -24,7 +24,7 @@ from marketplaces.garbage import not_collected
 from marketplaces.models import Account, Site
 from marketplaces.records import BuyerRecord, LineStatus, OrderLineRecord, OrderRecord, Rejected
 from marketplaces.services import raw
-from orders.models import OrderLine
+from orders.models import Order, OrderLine
 from orders.selectors import stored as stored_selector
 from orders.selectors.stored import Stored
 from orders.services import facts
@@ -100,6 +100,8 @@ def ingest(
             believed = _Believed(sites, stored, offers, now, has_buyers, marks, current().one)
             done.written, of_the_fresh = _written(account, fresh, believed, raw_id=raw_id)
             people_until += of_the_fresh
+            if len(fresh) > 1:
+                partitions.count_if_grown(Order, OrderLine)  # before the commit, which looks each row's parent up
             done.by_day = _by_day(fresh, sites, stored)
         if raw_id is not None and people_until:
             raw.due_by(raw_id, min(people_until))  # the bytes go with the first of the buyers in them
