@@ -11,11 +11,13 @@ WITHOUT_DATABASE = {
     "startapp", "version", "--help", "--version",
 }  # fmt: skip
 
+GIVEN = {"DATABASE_URL", "DATABASE_URL_FILE"}  # somebody's own servers
+
 
 def main() -> None:
     """Run one command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "domventas.settings")
-    if "DATABASE_URL" not in os.environ and not WITHOUT_DATABASE & set(sys.argv[1:2] or ["help"]):
+    if not GIVEN & os.environ.keys() and not WITHOUT_DATABASE & set(sys.argv[1:2] or ["help"]):
         import devservers
 
         if sys.argv[1] == "demo" and "--fresh" in sys.argv:

@@ -9,7 +9,7 @@ from pathlib import Path
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "domventas.settings")
-if "DATABASE_URL" not in os.environ and "celery" in Path(sys.argv[0]).parts[-2:]:
+if not {"DATABASE_URL", "DATABASE_URL_FILE"} & os.environ.keys() and "celery" in Path(sys.argv[0]).parts[-2:]:
     import devservers  # `celery -A domventas …` on this checkout; whoever only imports the app starts nothing
 
     devservers.serve()

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from django.conf import settings
@@ -26,6 +27,7 @@ from psycopg.sql import SQL, Identifier
 
 from domventas.core.errors import DomventasError
 from domventas.ops.bench import databases
+from domventas.settings import env
 
 _CHUNK: Final = 1 << 20
 #: Tables the restored copy is asked for as a stranger: behind the walls nothing may show.
@@ -83,7 +85,7 @@ def back_up(folder: Path, *, now: datetime) -> Manifest:
     Raises: BackupFailed: pg_dump refused; nothing half-written keeps its final name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    url = os.environ["DATABASE_OPS_URL"]
+    url = env("DATABASE_OPS_URL")
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         name, server, snapshot = connection.execute(
@@ -92,7 +94,7 @@ def back_up(folder: Path, *, now: datetime) -> Manifest:
         path = folder / f"{name}-{now:%Y%m%dT%H%M%SZ}.dump"
         part = path.with_suffix(".part")
         part.touch(mode=0o600)
-        _run("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={part}", f"--dbname={url}")
+        _run("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={part}", url=url)
         tables = _counts(connection)
     part.rename(path)
     manifest = Manifest(
@@ -129,8 +131,8 @@ def restore_drill(path: Path) -> Drill:
     drill = Drill()
     with databases.fresh() as name:
         started = time.monotonic()
-        target = _at(os.environ["DATABASE_SUPERUSER_URL"], name)
-        _run("pg_restore", "--exit-on-error", "--jobs=2", f"--dbname={target}", str(path))
+        target = _at(env("DATABASE_SUPERUSER_URL"), name)
+        _run("pg_restore", "--exit-on-error", "--jobs=2", str(path), url=target)
         drill.restore_seconds = time.monotonic() - started
         environment = databases.environment(name)
         _compare(drill, manifest, environment)
@@ -188,11 +190,16 @@ def _counts(connection: psycopg.Connection[Any]) -> dict[str, int]:
     return counts
 
 
-def _run(program: str, *options: str) -> None:
-    """One of PostgreSQL's programs; its own words are the error, without the address and its password."""
+def _run(program: str, *options: str, url: str) -> None:
+    """One of PostgreSQL's programs; its own words are the error, without the address and its password.
+
+    The password is handed over in the environment: everybody on the machine may read how a program was called.
+    """
     folder, environment = programs()
+    if password := urlsplit(url).password:
+        url, environment = url.replace(f":{password}@", "@", 1), environment | {"PGPASSWORD": unquote(password)}
     done = subprocess.run(
-        [str(folder / program) if folder else program, *options],
+        [str(folder / program) if folder else program, f"--dbname={url}", *options],
         env={**os.environ, **environment}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,20 @@ def test_a_unit_is_one_systemd_understands(unit: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     ours = [line for line in done.stderr.splitlines() if "domventas" in line]
     assert not ours, "\n".join(ours)
+
+
+@pytest.mark.parametrize("program", [["manage.py", "showmigrations"], ["-m", "celery", "-A", "domventas", "report"]])
+def test_an_address_that_comes_from_a_file_starts_no_servers_of_ours(program: list[str], tmp_path: Path) -> None:
+    given = tmp_path / "url"
+    given.write_text("postgresql://app:word@/nowhere?host=/nowhere&port=1\n")
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "DOMVENTAS_"))}
+    known |= {
+        "DATABASE_URL_FILE": str(given), "SECRET_KEY": "k" * 60, "DOMVENTAS_STATE": str(tmp_path / "state"),
+        "DOMVENTAS_KEYRING": "YW5vdGhlci1rZXktYW5vdGhlci1rZXktYW5vdGhlcjE=",
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, *program], cwd=ROOT, env=known, capture_output=True, text=True)
+    assert not (tmp_path / "state").exists(), "it works on the demo's servers, not on those it was given"
+    assert "/nowhere" in done.stdout + done.stderr or done.returncode == 0
 
 
 @pytest.mark.django_db

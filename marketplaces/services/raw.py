@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ from marketplaces.selectors.raw import body_of, without_people
 SET_ASIDE: Final = "set_aside"
 #: Answers with personal data keep it no longer than this.
 PERSONAL_DATA_KEPT: Final = timedelta(days=30)
+#: How JSON may spell a letter; the same one in capitals is spelled otherwise.
+_ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def archive(account: Account, flow_name: str, flow: Flow | None, page: RawPage, *, now: datetime) -> int:
@@ -121,10 +124,11 @@ def forget_people(wanted: Wanted, now: datetime) -> int:
 
 def mentions(body: bytes, words: Iterable[str]) -> bool:
     """Whether one of the words stands in a document, spelled plainly or as JSON escapes it."""
-    text = body.decode("utf-8", "replace").casefold()
+    text = body.decode("utf-8", "replace").replace(r"\/", "/")
+    plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).casefold()
     folded = [word.casefold() for word in words]
-    spelled = [json.dumps(word)[1:-1] for word in folded]
-    return any(word in text for word in (*folded, *spelled))
+    spelled = [json.dumps(word, ensure_ascii=False)[1:-1] for word in folded]
+    return any(word in plain for word in (*folded, *spelled))
 
 
 def _redact(document: RawDocument, now: datetime) -> None:

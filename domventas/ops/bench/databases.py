@@ -13,6 +13,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from domventas.core.provisioning import provision
+from domventas.settings import env
 
 _LARGE = 500_000_000  # bytes
 URLS = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_OPS_URL")
@@ -27,8 +28,9 @@ WHERE c.relnamespace = 'public'::regnamespace
 
 
 def environment(database: str) -> dict[str, str]:
-    """Environment of a child process that works on a database."""
-    return {name: re.sub(r"(?<=@)([^/]*)/[^?]*", rf"\1/{database}", os.environ[name]) for name in URLS}
+    """Environment of a child process that works on a database; a file that names the live one counts no more."""
+    urls = {name: re.sub(r"(?<=@)([^/]*)/[^?]*", rf"\1/{database}", env(name)) for name in URLS}
+    return urls | {f"{name}_FILE": "" for name in URLS}
 
 
 _ANY = SQL("SELECT 1 FROM {} LIMIT 1")
@@ -42,7 +44,7 @@ WHERE contype = 'f' AND connamespace = 'public'::regnamespace
 @contextmanager
 def superuser(database: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
     """A connection that may make databases."""
-    with psycopg.connect(os.environ["DATABASE_SUPERUSER_URL"], dbname=database, autocommit=True) as connection:
+    with psycopg.connect(env("DATABASE_SUPERUSER_URL"), dbname=database, autocommit=True) as connection:
         yield connection
 
 
@@ -55,7 +57,7 @@ def fresh(template: str = "") -> Iterator[str]:
         if template:
             _clone(server, template, name)
         else:
-            provision(os.environ["DATABASE_SUPERUSER_URL"], name)
+            provision(env("DATABASE_SUPERUSER_URL"), name)
     try:
         yield name
     finally:

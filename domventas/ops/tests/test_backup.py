@@ -97,8 +97,18 @@ def test_a_dump_holds_no_secret_in_plain_and_only_so_many_are_kept(dump: Path) -
 
 def test_pg_dumps_own_words_are_told_without_the_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(backup.BackupFailed) as told:
-        backup._run("pg_dump", "--dbname=postgresql://ops:s3cret-word@/nowhere?host=/nowhere")
+        backup._run("pg_dump", url="postgresql://ops:s3cret-word@/nowhere?host=/nowhere")
     assert "pg_dump says" in told.value.message and "s3cret-word" not in str(told.value)
+
+
+def test_how_a_program_is_called_tells_no_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "pg_dump"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\necho "$PGPASSWORD" > {tmp_path}/given\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(backup, "programs", lambda: (tmp_path, {}))
+    backup._run("pg_dump", "--format=custom", url="postgresql://ops:s3cret%2Fword@db:5432/domventas")
+    assert (tmp_path / "called").read_text() == "--dbname=postgresql://ops@db:5432/domventas --format=custom\n"
+    assert (tmp_path / "given").read_text() == "s3cret/word\n"
 
 
 def test_the_doctor_finds_a_missing_wall_a_foreign_key_ring_and_waiting_migrations(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from domventas.core.provisioning import ROLES, provision
+from domventas.settings import env
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Provision and print what the server did not allow."""
-        url = os.environ.get("DATABASE_SUPERUSER_URL")
+        url = env("DATABASE_SUPERUSER_URL")
         if not url:
             raise CommandError("DATABASE_SUPERUSER_URL is not set")
         by_user = {c.settings_dict["USER"]: c.settings_dict["PASSWORD"] for c in connections.all()}
