@@ -162,7 +162,7 @@ class Intake:
         if believed is not None:
             self._doubt(rejected, loaded.doubts, believed, run)
         quarantine.put(self.stream, rejected, raw_id=run.raw_id, now=self.now)
-        quarantine.resolve(self.stream, read.records, rejected, now=self.now)
+        quarantine.resolve(self.stream, read.records, rejected, raw_id=run.raw_id, now=self.now)
         quarantine.note_drift(self.stream, read.drift, raw_id=run.raw_id, now=self.now)
         self.tally.pages += 1
         self.tally.records += len(read.records) + len(read.rejected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from marketplaces.services.raw import mentions
 _EXCERPT: Final = 8192
 #: How long the bytes of a record are kept after it was last seen.
 EXCERPTS_KEPT: Final = timedelta(days=30)
+#: The path of a report that was given up as a whole: reading what is kept of it does not bring it.
+REPORT: Final = "report"
 #: The id under which an answer waits that could not be read at all.
 _ANSWER: Final = "answer to "
 
@@ -71,15 +73,26 @@ def is_waiting(stream: Stream, items: Iterable[Rejected]) -> set[str]:
     return set(kept.filter(fingerprint__in=prints).values_list("fingerprint", flat=True)) if prints else set()
 
 
-def resolve(stream: Stream, records: Iterable[Record], rejected: Iterable[Rejected], *, now: datetime) -> None:
-    """Records that can be stored now leave the quarantine."""
+def resolve(
+    stream: Stream, records: Iterable[Record], rejected: Collection[Rejected], *, raw_id: int | None, now: datetime
+) -> None:
+    """Records that can be stored now leave the quarantine: by their id, or because their document reads well.
+
+    `raw_id` is the document just read; all that is in it is in `records` and `rejected`.
+    """
     kept = Quarantined.objects.filter(account=stream.account_id, flow=stream.flow, resolved_at=None)
-    waiting = set(kept.exclude(external_id="").values_list("external_id", flat=True))
+    waiting = list(kept.values_list("pk", "external_id", "raw_id", "path", "fingerprint"))
     if not waiting:
         return
-    fine = {ref_of(record) for record in records} - {item.external_id for item in rejected}
-    if waiting & fine:
-        kept.filter(external_id__in=waiting & fine).update(resolved_at=now)
+    fine = {ref_of(record) for record in records} - {item.external_id for item in rejected} - {""}
+    wrong = {fingerprint(item) for item in rejected}
+    done = [
+        pk
+        for pk, ref, document, path, mark in waiting
+        if ref in fine or (document is not None and document == raw_id and mark not in wrong and path != REPORT)
+    ]
+    if done:
+        kept.filter(pk__in=done).update(resolved_at=now)
 
 
 def put_answer(stream: Stream, error: Malformed, *, now: datetime) -> None:

@@ -265,5 +265,5 @@ def _stumble(reader: Reader, job: ReportJob, error: BorderError) -> None:
 
 def _name(reader: Reader, job: ReportJob, reason: str) -> None:
     """Put a report that is given up among what waits for people."""
-    given_up = Rejected(path="report", reason=reason, excerpt=b"", external_id=job.report_ref)
+    given_up = Rejected(path=quarantine.REPORT, reason=reason, excerpt=b"", external_id=job.report_ref)
     quarantine.put(reader.stream, [given_up], raw_id=job.raw_id, now=reader.now)

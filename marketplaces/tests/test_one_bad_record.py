@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from domventas.core import bulk
 from marketplaces.models import Account, Quarantined, Stream, StreamDay
+from marketplaces.port import RawPage, Translated
+from marketplaces.records import Rejected
+from marketplaces.registry import connectors
 from marketplaces.services.pull import pull_stream
+from marketplaces.services.reprocess import reprocess
 from marketplaces.tests.support import NOW, Toy
 from orders.models import Order, OrderLine
 
@@ -48,6 +53,31 @@ def test_a_mended_record_leaves_quarantine(toy: Toy, account: Account):
     pull(account, since=NOW - timedelta(minutes=60))
     assert Quarantined.objects.get().resolved_at == NOW
     assert OrderLine.objects.get(order__external_id="T-001").quantity == 2
+
+
+def test_a_record_of_no_name_leaves_quarantine_when_its_document_reads_well(toy: Toy, account: Account):
+    """As a file whose first row nobody could read, once our reader has learned to."""
+    toy.page_size = 10
+    toy.fill(3, every=timedelta(minutes=1))
+    flow = connectors["toy"].flows["orders"]
+    read = flow.translate
+
+    def too_strict(page: RawPage) -> Iterator[Translated]:
+        records = list(read(page))
+        yield from records[1:]
+        yield from (Rejected(path="first", reason="odd", excerpt=b"first") for _ in records[:1])
+
+    object.__setattr__(flow, "translate", too_strict)
+    pull(account)
+    item = Quarantined.objects.get()
+    assert (item.external_id, item.resolved_at, Order.objects.count()) == ("", None, 2)
+    reprocess([account], now=NOW)
+    item.refresh_from_db()
+    assert item.resolved_at is None
+    object.__setattr__(flow, "translate", read)
+    reprocess([account], now=NOW)
+    item.refresh_from_db()
+    assert (item.resolved_at, Order.objects.count()) == (NOW, 3)
 
 
 def test_a_page_of_which_nothing_fits_stops_the_stream(toy: Toy, account: Account):
