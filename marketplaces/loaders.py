@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -43,7 +44,8 @@ class Loaded:
     Attributes:
         seen: records given.
         written: rows inserted or changed; 0 when everything was known already.
-        by_day: rows truly inserted, by the day `count_by_day` counts them under.
+        by_day: rows truly inserted, by the day `count_by_day` counts them under; less one where one left for another
+            day, see `moves`.
         rejected: records that were read but could not be stored.
         doubts: what was stored although it does not add up; believed only when the marketplace says it twice.
     """
@@ -53,6 +55,20 @@ class Loaded:
     by_day: Mapping[date, int] = field(default_factory=dict)
     rejected: Sequence[Rejected] = ()
     doubts: Sequence[str] = ()
+
+
+def moves(before: Mapping[str, date | None], after: Mapping[str, date | None]) -> dict[date, int]:
+    """By how much the count of each day changes when these things are stored, by their own ids.
+
+    Without it a thing that the source dates anew, as money released weeks after it was booked, looks like a lost row.
+    """
+    found: Counter[date] = Counter()
+    for ref, day in after.items():
+        was = before.get(ref)
+        if was != day:
+            found.update({day: 1} if day else {})
+            found.subtract({was: 1} if was else {})
+    return {day: count for day, count in found.items() if count}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

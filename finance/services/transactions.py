@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -11,6 +10,7 @@ from domventas.core import bulk
 from domventas.core.bulk import Upserted
 from finance.models import Payout, Transaction
 from finance.services.settlement_log import materialize
+from marketplaces.loaders import moves
 from marketplaces.models import Account
 from marketplaces.records import PayoutRecord, TransactionRecord, TransactionState
 
@@ -63,7 +63,7 @@ def load_transactions(
     """Store transactions by their own id; where they are a settlement's lines, book what is now complete.
 
     Of several tellings of one transaction the one furthest on counts, in the page and against what is stored. Returns
-    what was written and how many were new by the day they were posted [UTC].
+    what was written and how many were new by the day they were posted [UTC], less those that left a day for another.
     """
     latest: dict[str, TransactionRecord] = {}
     for record in records:
@@ -71,8 +71,8 @@ def load_transactions(
         if known is None or _RANK[record.state.value] >= _RANK[known.state.value]:
             latest[record.external_id] = record
     told = Transaction.objects.filter(account=account, external_id__in=list(latest))
-    before = {row[0]: row[1:] for row in told.values_list("external_id", "state", "settlement_ref")}
-    stored = {external_id: state for external_id, (state, _ref) in before.items()}
+    before = {row[0]: row[1:] for row in told.values_list("external_id", "state", "settlement_ref", "posted_at")}
+    stored = {external_id: state for external_id, (state, _ref, _posted_at) in before.items()}
     wanted = [
         record
         for record in latest.values()
@@ -83,19 +83,27 @@ def load_transactions(
     result = bulk.upsert(
         Transaction, _TRANSACTION, rows, ("account", "external_id"), compare=compare, extra={"is_seen": False}
     )
-    by_day = Counter(
-        record.posted_at.astimezone(UTC).date() for record in latest.values() if record.external_id not in stored
+    by_day = moves(
+        {ref: _day(posted_at) for ref, (_state, _ref, posted_at) in before.items()},
+        {record.external_id: _day(record.posted_at) for record in wanted},
     )
     refs = {record.settlement_ref for record in wanted if record.line and record.settlement_ref}
     # A transaction that has moved leaves the settlement it stood in, or its money would count in both.
     refs |= {
         ref
         for record in wanted
-        if record.line and (ref := before.get(record.external_id, ("", ""))[1]) and ref != (record.settlement_ref or "")
+        if record.line
+        and record.external_id in before
+        and (ref := before[record.external_id][1])
+        and ref != (record.settlement_ref or "")
     }
     if refs:
         materialize(account, refs=sorted(refs), now=now)
-    return result, dict(by_day)
+    return result, by_day
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
 
 
 def _transaction(account: Account, record: TransactionRecord, raw_id: int | None) -> tuple[Any, ...]:
@@ -124,20 +132,25 @@ def _transaction(account: Account, record: TransactionRecord, raw_id: int | None
 
 
 def load_payouts(account: Account, records: Sequence[PayoutRecord]) -> tuple[Upserted, dict[date, int]]:
-    """Store transfers by their own id. Returns what was written and how many were new by the day they were paid.
+    """Store transfers by their own id. Returns what was written and how many were new by the day they were paid, less
+    those that left a day for another.
 
     What was paid is pending no more, whatever an older page says; it may still fail, when the bank sends it back.
     """
     refs = {record.external_id for record in records}
-    stored = dict(Payout.objects.filter(account=account, external_id__in=refs).values_list("external_id", "state"))
-    paid = {ref for ref, state in stored.items() if state == Payout.State.PAID}
+    told = Payout.objects.filter(account=account, external_id__in=refs)
+    stored = {row[0]: row[1:] for row in told.values_list("external_id", "state", "paid_on")}
+    paid = {ref for ref, (state, _day) in stored.items() if state == Payout.State.PAID}
     latest: dict[str, PayoutRecord] = {}
     for record in records:
         if record.state != Payout.State.PENDING or record.external_id not in paid:
             latest[record.external_id] = record
         if record.state == Payout.State.PAID:
             paid.add(record.external_id)
-    by_day = Counter(record.paid_on for ref, record in latest.items() if ref not in stored and record.paid_on)
+    by_day = moves(
+        {ref: paid_on for ref, (_state, paid_on) in stored.items()},
+        {ref: record.paid_on for ref, record in latest.items()},
+    )
     rows = (
         (
             account.pk,
@@ -152,4 +165,4 @@ def load_payouts(account: Account, records: Sequence[PayoutRecord]) -> tuple[Ups
         )
         for record in latest.values()
     )
-    return bulk.upsert(Payout, _PAYOUT, rows, ("account", "external_id")), dict(by_day)
+    return bulk.upsert(Payout, _PAYOUT, rows, ("account", "external_id")), by_day

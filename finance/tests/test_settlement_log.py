@@ -56,6 +56,23 @@ def say(shop: Account, *records: TransactionRecord) -> None:
     transactions.load(shop, list(records), run=RUN)
 
 
+def test_money_that_is_dated_anew_leaves_its_day(bunnings: Account) -> None:
+    deferred = logged("T9", "20.00")
+    released = replace(deferred, posted_at=deferred.posted_at + timedelta(days=9))
+    day, other = (each.posted_at.astimezone(UTC).date() for each in (deferred, released))
+    assert transactions.load(bunnings, [deferred], run=RUN).by_day == {day: 1}
+    assert transactions.load(bunnings, [deferred], run=RUN).by_day == {}
+    assert transactions.load(bunnings, [released], run=RUN).by_day == {day: -1, other: 1}
+    payout = PayoutRecord(
+        external_id="P1", settlement_ref="C1", amount=Decimal(5), currency="AUD", state="pending", paid_on=None
+    )
+    assert payouts.load(bunnings, [payout], run=RUN).by_day == {}
+    failed = replace(payout, state="failed", paid_on=day)
+    assert payouts.load(bunnings, [failed], run=RUN).by_day == {day: 1}
+    paid = replace(payout, state="paid", paid_on=other)
+    assert payouts.load(bunnings, [paid], run=RUN).by_day == {day: -1, other: 1}
+
+
 def test_a_cycle_waits_until_its_transactions_add_up(bunnings: Account) -> None:
     settlements.load(bunnings, [cycle()], run=RUN)
     assert Settlement.objects.get().status == "waiting"

@@ -21,6 +21,11 @@ SELECT %(client)s, %(account)s, %(flow)s, day, accepted
 FROM unnest(%(days)s::date[], %(counts)s::int[]) AS given (day, accepted) ORDER BY day
 ON CONFLICT (client_id, account_id, flow, day) DO UPDATE SET accepted = {value}
 """
+TAKE = """
+UPDATE marketplaces_streamday d SET accepted = greatest(d.accepted - given.count, 0)
+FROM unnest(%(days)s::date[], %(counts)s::int[]) AS given (day, count)
+WHERE d.client_id = %(client)s AND d.account_id = %(account)s AND d.flow = %(flow)s AND d.day = given.day
+"""
 
 
 def reopen(stream: Stream, claim: Claim, *, until: datetime) -> list[DayGap]:
@@ -40,8 +45,9 @@ def reopen(stream: Stream, claim: Claim, *, until: datetime) -> list[DayGap]:
 
 
 def add(stream: Stream, inserted: Mapping[date, int]) -> None:
-    """Count rows truly inserted, in the transaction that inserted them."""
-    _put(stream, {day: count for day, count in inserted.items() if count}, "d.accepted + excluded.accepted")
+    """Count rows truly inserted, and those that left a day, in the transaction that did it."""
+    _put(stream, {day: count for day, count in inserted.items() if count > 0}, "d.accepted + excluded.accepted")
+    _run(TAKE, stream, {day: -count for day, count in inserted.items() if count < 0})
 
 
 def at_least(stream: Stream, stored: Mapping[date, int]) -> None:
@@ -50,11 +56,15 @@ def at_least(stream: Stream, stored: Mapping[date, int]) -> None:
 
 
 def _put(stream: Stream, counts: Mapping[date, int], value: str) -> None:
+    _run(PUT.format(value=value), stream, counts)
+
+
+def _run(sql: str, stream: Stream, counts: Mapping[date, int]) -> None:
     if not counts:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            PUT.format(value=value),
+            sql,
             {
                 "client": stream.client_id,
                 "account": stream.account_id,

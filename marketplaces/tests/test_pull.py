@@ -99,6 +99,19 @@ def test_a_deleted_day_is_named_and_filled_again(toy: Toy, account: Account, cli
     assert short_days(stream_of(account)) == []
 
 
+def test_a_thing_that_is_dated_anew_is_no_lost_row(toy: Toy, account: Account):
+    toy.fill(6)
+    pull(account)
+    moved = toy.placed["T-003"] + timedelta(days=1)
+    toy.placed["T-003"], toy.orders["T-003"] = moved, (NOW + timedelta(minutes=1), 1)
+    pull(account, now=LATER)
+    assert Order.objects.get(external_id="T-003").ordered_on == day(moved)
+    assert short_days(stream_of(account)) == []
+    Order.objects.filter(external_id="T-003").delete()
+    (gap,) = short_days(stream_of(account))
+    assert gap.day == day(moved)
+
+
 def test_a_pull_notices_lost_days_without_a_scan(toy: Toy, account: Account):
     toy.fill(6)
     pull(account)

@@ -5,7 +5,6 @@ Pages may come late, twice and in any order; the newest state of an order wins.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
@@ -21,6 +20,7 @@ from domventas.core.fields import Sealed
 from domventas.core.tenancy import current
 from domventas.core.times import day_in
 from marketplaces.garbage import not_collected
+from marketplaces.loaders import moves
 from marketplaces.models import Account, Site
 from marketplaces.records import BuyerRecord, LineStatus, OrderLineRecord, OrderRecord, Rejected
 from marketplaces.services import raw
@@ -34,6 +34,7 @@ from orders.services.facts import LINE_COLUMNS, ORDER_COLUMNS, REFUND_COLUMNS
 
 _AT: Final = {name: index for index, name in enumerate(LINE_COLUMNS)}
 _UPDATED: Final = ORDER_COLUMNS.index("source_updated_at")
+_ORDERED_ON: Final = ORDER_COLUMNS.index("ordered_on")
 _BUYER: Final = tuple(one.name for one in fields(BuyerRecord))
 #: Orders that are compared while the server still writes those before them.
 _PART: Final = 1_000
@@ -49,7 +50,7 @@ class Ingested:
 
     Attributes:
         seen: records given, doubles included. written: rows inserted, changed or removed, in all tables.
-        by_day: new orders by the day they were placed, at the site.
+        by_day: new orders by the day they were placed, at the site; less those that are said to be of another day now.
     """
 
     seen: int = 0
@@ -365,4 +366,5 @@ def _identified(account: Account, records: list[OrderRecord], sites: Mapping[str
 
 
 def _by_day(records: Iterable[OrderRecord], sites: Mapping[str, Site], stored: Stored) -> dict[date, int]:
-    return Counter(day_in(sites[x.site].zone, x.ordered_at) for x in records if x.external_id not in stored.orders)
+    before = {name: values[_ORDERED_ON] for name, (_pk, values) in stored.orders.items()}
+    return moves(before, {x.external_id: day_in(sites[x.site].zone, x.ordered_at) for x in records})
