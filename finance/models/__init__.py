@@ -1,6 +1,7 @@
 """What was earned: rates, costs, rules, expectations, settlements, verdicts and receivables."""
 
 from finance.models.costs import SkuCost
+from finance.models.files import StatementFile
 from finance.models.rates import ExchangeRate, ReferenceRate
 from finance.models.reconciliation import (
     DeviationSum,
@@ -32,6 +33,7 @@ __all__ = [
     "Settlement",
     "SettlementLine",
     "SkuCost",
+    "StatementFile",
     "Tolerance",
     "Transaction",
 ]
