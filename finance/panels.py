@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.http import urlencode
 from django.utils.timezone import now as clock
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -23,6 +24,7 @@ from finance.models import Receivable
 from finance.pages.words import REASONS
 from finance.selectors.coverage import cost_coverage
 from finance.selectors.reconciliation import lines_beside
+from finance.selectors.statement_files import accounts_with_files
 from finance.selectors.statements import Absent, absent_statements, newest_statements
 from finance.selectors.waterfall import Waterfall, waterfalls
 from marketplaces.pages.by_file import Step, comes_by_file
@@ -107,12 +109,16 @@ def statements(request: HttpRequest, subject: object) -> dict[str, Any]:
     by_account: dict[int, list[Absent]] = defaultdict(list)
     for row in absent:
         by_account[row.account_id].append(row)
+    takes = set(accounts_with_files().values_list("pk", flat=True))
     by_file = {row.account_id for row in absent if comes_by_file(row.channel, "settlements")}
     return {
         "facts": _missing(absent, named=True),
         "whole": _("every statement that is due is here"),
         "missing": {(account, "settlements"): _absence(rows) for account, rows in by_account.items()},
-        "steps": {(account, "settlements"): _step(by_file=account in by_file) for account in by_account},
+        "steps": {
+            (account, "settlements"): _step(rows[0].account_code, takes=account in takes, by_file=account in by_file)
+            for account, rows in by_account.items()
+        },
         "newest": {(account, "settlements"): end for account, end in newest_statements().items()},
     }
 
@@ -125,11 +131,16 @@ def _absence(rows: list[Absent]) -> str:
     return words % {"count": len(rows), "day": date_format(min(row.due_on for row in rows), "j M")}
 
 
-def _step(*, by_file: bool) -> Step:
-    text = _("Look for it in the seller portal; import its file, or ask the marketplace.")
+def _step(code: str, *, takes: bool, by_file: bool) -> Step:
+    """`takes`: statements can be read from files; `by_file`: they come in no other way."""
+    if not takes:
+        text = _("Look for it in the seller portal, or ask the marketplace.")
+        return Step(text=str(text), url=address_of("statements-by-file"), label=str(_("What to do")))
+    text = _("Look for it in the seller portal; bring its file, or ask the marketplace.")
     if by_file:
-        text = _("Fetch the statement from the seller portal and have its file imported.")
-    return Step(text=str(text), url=address_of("statements-by-file"), label=str(_("How to bring its file")))
+        text = _("Fetch the statement from the seller portal and bring its file.")
+    url = f"{reverse('finance:statement_files')}?{urlencode({'account': code})}"
+    return Step(text=str(text), url=url, label=str(_("Bring its file")))
 
 
 money = Panel(page="orders.order", name="finance", title=_("Money of this order"), template="finance/_order.html",

@@ -162,6 +162,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str, str]]]] = [
         [
             (_("Are we paid?"), "finance:are_we_paid", "payments", "finance.view_settlement"),
             (_("Reconciliation"), "finance:settlements", "balance", "finance.view_settlement"),
+            (_("Statement files"), "finance:statement_files", "upload_file", "finance.view_statementfile"),
             (_("Discrepancies"), "admin:finance_discrepancy_changelist", "report", "finance.view_discrepancy"),
             (_("Fee rules"), "admin:finance_feerule_changelist", "rule", "finance.view_feerule"),
             (_("Costs"), "admin:finance_skucost_changelist", "price_change", "finance.view_skucost"),

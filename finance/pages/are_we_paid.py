@@ -28,6 +28,7 @@ from finance.selectors import are_we_paid, discrepancies, receivables, workbench
 from finance.selectors.bridge import bridges
 from finance.selectors.discrepancies import Group
 from finance.selectors.receivables import Late, Unproved, Week
+from finance.selectors.statement_files import accounts_with_files
 from finance.selectors.transfers import next_transfers
 from marketplaces.models import Account
 
@@ -169,6 +170,7 @@ def _found(filters: Filters, today: date, accounts: list[Account]) -> dict[str, 
         "groups": [group for group in discrepancies.groups() if wanted(group)],
         "unproved": unproved,
         "absent": absent,
+        "by_file": set(accounts_with_files().values_list("code", flat=True)),
         "waiting": [row for row in workbench.waiting()
                     if (chosen is None or row.account_id == chosen.pk) and wanted(row)
                     and row.settlement_ref not in told],

@@ -95,7 +95,7 @@ def test_a_statement_that_comes_by_file_has_its_mark_its_row_and_its_steps(actin
     assert "otto Settlements: □ by file brought by people" in grid and "has to bring the file" not in grid
     weekly(otto, 6, 5, 4, 3, now=now)
     weekly(amazon, 6, 5, 4, 3, now=now)
-    book = f'href="{HOME}/system/runbooks/statements-by-file/"'
+    book = f'href="{HOME}/money/files/?account='
     for path, rows in {"/system/monitor/": 2, "/system/monitor/?state=needs&flow=settlements&account=otto": 1}.items():
         page = text(staff, path)
         assert "otto Settlements: ▲ by file 1 statement missing, due " in page, path

@@ -101,7 +101,7 @@ def absent(look: Look) -> Iterator[Seen]:
         }
         part = one.currency if one.what == "after" else f"{one.currency}:{one.what}:{one.start}"
         yield of_flow(place, "absent", _("statement missing"), _absence(one.what) % told,
-                      _("Look for it in the seller portal; import its file, or ask the marketplace."),
+                      _("Look for it in the seller portal; bring its file where it has one, or ask the marketplace."),
                       part=part, severity="S2", facts=told,
                       where="settlements")  # fmt: skip
 
