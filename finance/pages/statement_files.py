@@ -136,7 +136,7 @@ def _draw(request: HttpRequest, filters: Filters, form: BringForm, status: int =
         "who": who_may(request, BRING, _("Bringing statement files")),
         "takes_any": bool(takes),
         "absent": [row for row in absent if chosen in ("", row.account_code)],
-        "rows": [(row, LOOKS[row.state]) for row in shown],
+        "rows": [(row, LOOKS.get(row.state, "none")) for row in shown],
         "steps": steps(request, shown),
         "are_waiting": are_waiting(),
         "live_url": with_query(request),
