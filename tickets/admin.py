@@ -38,6 +38,7 @@ class TicketAdmin(FactsAdmin):
         "assignee",
         "opened_at",
     )
+    list_display_links = ("type",)
     list_filter = ("state", "severity", "type", "account")
     search_fields = ("title", "number", "cause")
     list_select_related = ("account", "assignee")

@@ -16,7 +16,7 @@ from domventas.core.fields import ClientForeignKey
 from domventas.core.models import Client, ClientModel
 from domventas.core.roles import Role, may
 from domventas.tests.filler import client_models, make
-from domventas.tests.walk import READ_ONLY, admins, label, pages, signed_in, writable
+from domventas.tests.walk import READ_ONLY, admins, label, links_within_links, pages, signed_in, writable
 
 pytestmark = pytest.mark.db
 WITHIN_ANOTHER_FORM = {"marketplaces.AccountSite", "marketplaces.Credential", "marketplaces.InletRefusal"}
@@ -117,6 +117,7 @@ def test_the_admin_shows_nothing_of_another_client(
     text = listed.content.decode()  # by whole addresses: rows of other tables have the same numbers
     assert f'"{base}{own.pk}/' in text or not _links(model), "the own row is missing: the test proves nothing"
     assert f"{base}{foreign.pk}/" not in text
+    assert not links_within_links(text)
     for page in ("change", "delete", "history"):
         answer = browser.get(f"{base}{foreign.pk}/{page}/")
         assert answer.status_code in {302, 403, 404, 405}, f"{page} of a foreign row: {answer.status_code}"

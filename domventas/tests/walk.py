@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
+
 from django.contrib import admin
 from django.db import models
 from django.test import Client as Browser
@@ -47,3 +49,31 @@ def signed_in(client: Client, role: Role) -> Browser:
     browser = Browser()
     browser.force_login(user)
     return browser
+
+
+class _Links(HTMLParser):
+    """Finds links that begin within another: a browser ends the outer one there and leaves it empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.nested = "", list[str]()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a link, and that it lies within one."""
+        if tag == "a":
+            address = dict(attrs).get("href") or ""
+            if self.open:
+                self.nested.append(f"{address} within {self.open}")
+            self.open = address or "-"
+
+    def handle_endtag(self, tag: str) -> None:
+        """The link ends."""
+        if tag == "a":
+            self.open = ""
+
+
+def links_within_links(page: str) -> list[str]:
+    """Links that stand within other links, of a page's HTML."""
+    found = _Links()
+    found.feed(page)
+    return found.nested

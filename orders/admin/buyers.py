@@ -49,6 +49,7 @@ class BuyerContactAdmin(Revealing, FactsAdmin):
     """Buyers: masked in list and page."""
 
     list_display = ("order_link", "masked", "country", "purge_at", "purged_at", "hold_until")
+    list_display_links = ("masked",)
     list_filter = ("country", ("purged_at", admin.EmptyFieldListFilter), ("hold_until", admin.EmptyFieldListFilter))
     list_select_related = ("order",)
     search_fields = ("order__external_id",)

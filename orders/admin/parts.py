@@ -38,6 +38,7 @@ class OrderChargeAdmin(FactsAdmin):
     """What orders themselves state, amount by amount, signed as seen by us."""
 
     list_display = ("line_link", "event", "refund_ref", "kind", "amount", "currency")
+    list_display_links = ("event",)
     list_filter = ("event", "kind", "currency")
     list_select_related = ("line__order",)
     search_fields = ("line__order__external_id", "line__external_id")
@@ -69,6 +70,7 @@ class OrderExceptionAdmin(FactsAdmin):
     """What is odd about orders, open ones first."""
 
     list_display = ("order_link", "code", "detail", "seen_at", "resolved_at", "resolved_by")
+    list_display_links = ("code",)
     list_filter = ("code", ("resolved_at", admin.EmptyFieldListFilter))
     list_select_related = ("order",)
     search_fields = ("order__external_id", "detail")

@@ -15,7 +15,7 @@ import pytest
 from domventas.core.models import Client
 from domventas.core.roles import Role
 from domventas.ops.demo.life import Sandbox, drop_statements, furnish, run
-from domventas.tests.walk import signed_in
+from domventas.tests.walk import links_within_links, signed_in
 from marketplaces.sandbox.server import start
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -63,6 +63,7 @@ def test_no_link_of_our_pages_is_dead(desk: Client, roles: tuple[Role, ...]) -> 
                 dead.append((role, answer.status_code, link, page))
             if answer.status_code != 200 or "html" not in answer["Content-Type"] or "/admin/" in ended:
                 continue
+            dead += [(role, 200, nested, link) for nested in links_within_links(answer.content.decode())]
             for found in re.findall(r'(?:href|hx-get)="([^"]*)"', answer.content.decode()):
                 onward = urljoin(ended, unescape(found.replace("&amp;", "&"))).partition("#")[0]
                 if onward.startswith(home) and not ASIDE.search(onward) and kind_of(onward) not in seen:
