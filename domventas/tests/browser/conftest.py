@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from domventas.core.models import Client, Membership, User
 from domventas.core.roles import Role
 from domventas.ops.management.commands.screens import ARGS, CHROMIUM
 from domventas.tests.filler import make
+from finance.services.settlement_files import FileRefused, bring, import_file
+from finance.tests.desk import overcharged
+from finance.tests.settlement_text import v2
 from marketplaces.models import Account, Inlet, Quarantined, Stream, Subscription
 from marketplaces.port import RawPage
 from marketplaces.registry import connectors
@@ -120,6 +124,8 @@ def _furnish() -> dict[str, str]:
     sheet_id = raw.archive(account, "settlements", connectors["amazon"].flows["settlements"], sheet, now=now)
     ingest(account, [order(1, lines=(line(1), line(2))), order(2)], now=now, raw_id=raw_id)
     _trouble(account)
+    head = overcharged(account, 3)
+    _files(account, now)
     ticket = make(Ticket, account=account, title="Two offers without a SKU")
     stream = Stream.objects.get(account=account, flow="orders")
     known = account.orders.get(external_id="O1")
@@ -139,7 +145,23 @@ def _furnish() -> dict[str, str]:
         "stuck_held": "/orders/stuck/?reason=held",
         "tickets": "/tickets/",
         "ticket": f"/tickets/{ticket.number}/",
+        "are_we_paid": "/money/paid/",
+        "are_we_paid_one": "/money/paid/?account=amazon-eu",
+        "entries": "/money/entries/",
+        "owed": "/money/owed/",
+        "findings": "/money/findings/",
+        "settlements": "/money/settlements/",
+        "workbench": f"/money/settlements/{head.pk}/?state=discrepancy",
+        "files": "/money/files/",
     }
+
+
+def _files(account: Account, now: datetime) -> None:
+    """One file booked, one refused, one that waits."""
+    import_file(account, v2(total="10.00").encode(), name="october.txt", now=now)
+    with suppress(FileRefused):
+        import_file(account, b"no settlement", name="a letter.txt", now=now)
+    bring(account, v2().replace("19284", "19285").encode(), name="november.txt", now=now)
 
 
 def _trouble(account: Account) -> None:

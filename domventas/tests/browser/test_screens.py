@@ -10,9 +10,10 @@ pytestmark = [pytest.mark.screens, pytest.mark.django_db(transaction=True)]
 
 PAGES = (
     "today", "monitor", "stream", "runbook", "pushes", "push_change", "raw", "sheet", "orders", "order", "stuck",
-    "stuck_held", "tickets", "ticket",
+    "stuck_held", "tickets", "ticket", "are_we_paid", "are_we_paid_one", "entries", "owed", "findings", "settlements",
+    "workbench", "files",
 )  # fmt: skip
-RICHEST = ("today", "stream", "order", "stuck_held", "tickets")
+RICHEST = ("today", "stream", "order", "stuck_held", "tickets", "are_we_paid", "workbench", "findings", "files")
 NARROW = {"width": 390, "height": 844}
 
 
