@@ -67,6 +67,11 @@ class HouseAdmin(Unlogged, ModelAdmin):
         """The declared columns, with money and codes as people read them."""
         return readable(self.model, super().get_list_display(request))
 
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        """The columns that lead to the row, as they stand in the list."""
+        links = super().get_list_display_links(request, list_display)
+        return links and readable(self.model, links)
+
 
 def _asks_secrets(model: type[models.Model], lookup: str) -> bool:
     """Whether a lookup passes through an encrypted column, or through the people's table to their passwords."""

@@ -38,7 +38,7 @@ class OrderChargeAdmin(FactsAdmin):
     """What orders themselves state, amount by amount, signed as seen by us."""
 
     list_display = ("line_link", "event", "refund_ref", "kind", "amount", "currency")
-    list_display_links = ("amount",)
+    list_display_links = ("kind",)
     list_filter = ("event", "kind", "currency")
     list_select_related = ("line__order",)
     search_fields = ("line__order__external_id", "line__external_id")
