@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -98,7 +99,8 @@ def _rows(text: str, separator: str, names: list[str]) -> Iterator[Row]:
 
     Raises: Malformed: names the row.
     """
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    # Not by splitlines(): a text may hold what Unicode calls a line break and no spreadsheet does.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 1
     try:
         next(reader, None)

@@ -52,6 +52,7 @@ CASES = [
     Case("UTF-16", statement().encode("utf-16"), note="characters: utf-16"),
     Case("Windows line ends", statement().replace("\n", "\r\n").encode()),
     Case("a quoted text with the separator in it", statement(text='"a; b"').encode()),
+    Case("a text with other breaks than those of rows", statement(text="a\u2028b\x0bc\x85").encode()),
     Case("unknown columns", statement(extra=("tax-model",)).encode(), note="columns we do not know: tax-model"),
     Case("two equal lines", statement((*ROWS, ROWS[1])).encode(), lines=10, total="202.42"),
     Case("cut within a row", cut(statement(), rows=4, fields=9),
