@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +12,10 @@ from django.db.models import Max
 
 from domventas.core import tenancy
 from domventas.core.jobs import declare
+from domventas.core.jobs.outcomes import AWAY
 from domventas.core.models import Client, Dispatch, Firing, TaskRun
+
+log = logging.getLogger(__name__)
 
 MOST_SLOTS = 1000
 """Slots looked back at most when a job catches all of them up."""
@@ -96,12 +100,22 @@ def _fire_slot(job: declare.Job, slot: datetime, now: datetime) -> int:
         if not fresh:
             return 0
         for client in Client.objects.filter(active=True).order_by("pk"):
-            with tenancy.acting_for(client, actor="beat"):
-                members = job.scope.members(job.suffix)
-                if members:
-                    _collapse(job, members, slot, now)
-                    made += len(_make_runs(job, members, slot, now))
+            try:
+                with tenancy.acting_for(client, actor="beat"), transaction.atomic():
+                    made += _fire_for_client(job, slot, now)
+            except AWAY:
+                raise
+            except Exception:  # a slot that fails for one would be tried before all other rows, and they never
+                log.exception("%s was not fired for client %s", job.name, client.slug)
     return made
+
+
+def _fire_for_client(job: declare.Job, slot: datetime, now: datetime) -> int:
+    members = job.scope.members(job.suffix)
+    if not members:
+        return 0
+    _collapse(job, members, slot, now)
+    return len(_make_runs(job, members, slot, now))
 
 
 def _collapse(job: declare.Job, members: list[int], slot: datetime, now: datetime) -> None:

@@ -84,6 +84,22 @@ def test_staffs_schedule_gives_the_slots(acting: Client) -> None:
     assert timetable.cadence_of(row) == ""
 
 
+def test_the_trouble_of_one_client_takes_no_slot_from_another(
+    acting: Client, client2: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def members(suffix: str) -> list[int]:
+        if tenancy.current().one == acting.pk:
+            raise ValueError("only here")
+        return [0]
+
+    job = declare.DECLARED["test.steps"]
+    monkeypatch.setitem(declare.DECLARED, "test.steps", replace(job, scope=replace(job.scope, members=members)))
+    assert firing.fire("test.steps", now=NOW) == 1
+    with tenancy.acting_for(client2):
+        assert TaskRun.objects.get().state == "queued"
+    assert firing.owing({"test.steps": ""}, now=NOW) == [], "else a leader would try it again before all other rows"
+
+
 # ── what became of it ───────────────────────────────────────────────────────────────────────────────────────────────
 class Answer(Exception):
     """What the driver raised."""
