@@ -9,7 +9,7 @@ from typing import Final
 
 from django.utils.timezone import now as clock
 
-from domventas.core.jobs import Run, Scope, scheduled
+from domventas.core.jobs import EVERY_CLIENT, Run, Scope, scheduled
 from domventas.core.jobs.runner import Retry
 from marketplaces.models import Account
 from marketplaces.registry import connectors
@@ -162,7 +162,9 @@ def scan_gaps(run: Run) -> None:
     gaps.scan(Account.objects.filter(channel__in=list(connectors)), now=clock())
 
 
-@scheduled("platform.retention", "30 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26))
+@scheduled(
+    "platform.retention", "30 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26), scope=EVERY_CLIENT
+)
 def remove_personal_data(run: Run) -> None:
     """Raw documents, records in quarantine and events lose their personal data when its time is over."""
     now = clock()

@@ -8,11 +8,13 @@ from django.utils.timezone import now as clock
 
 from domventas.core import retention, tenancy
 from domventas.core.audit import seals
-from domventas.core.jobs import Run, Scope, scheduled
+from domventas.core.jobs import EVERY_CLIENT, Run, Scope, scheduled
 from domventas.core.models import Client
 
 
-@scheduled("platform.audit.seal", "* * * * *", queue="reports", soft=50, freshness=timedelta(minutes=15))
+@scheduled(
+    "platform.audit.seal", "* * * * *", queue="reports", soft=50, freshness=timedelta(minutes=15), scope=EVERY_CLIENT
+)
 def seal_audit(run: Run) -> None:
     """Closes the audit entries of the last minute, so that whoever changes one is found out."""
     seals.seal(now=clock())
@@ -27,7 +29,9 @@ def _first_client(suffix: str) -> list[int]:
 PER_HOUSE = Scope(name="house", members=_first_client)
 
 
-@scheduled("platform.retention.rows", "50 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26))
+@scheduled(
+    "platform.retention.rows", "50 3 * * *", queue="bulk", soft=3000, freshness=timedelta(hours=26), scope=EVERY_CLIENT
+)
 def forget_rows(run: Run) -> None:
     """Rows that are over their time go: runs, logs, settled commands, ended events (docs/retention.md)."""
     done = retention.forget(now=clock(), step=run.step)

@@ -22,16 +22,19 @@ class Scope:
     """For whom one firing makes runs: `members()` gives the accounts of the client we act for; 0 = the client itself.
 
     A scope may also widen one declaration into several rows: `rows()` gives (suffix, cadence or "") pairs.
-    `names()` gives what people call the members, by number.
+    `names()` gives what people call the members, by number. `closed`: for clients that are closed, too.
     """
 
     name: str
     members: Callable[[str], list[int]]
     rows: Callable[[], list[tuple[str, str]]] = lambda: [("", "")]
     names: Callable[[], dict[int, str]] = dict
+    closed: bool = False
 
 
 PER_CLIENT = Scope(name="client", members=lambda suffix: [0])
+#: What has to go by law goes whether somebody still works for the client or not.
+EVERY_CLIENT = Scope(name="every client", members=lambda suffix: [0], closed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

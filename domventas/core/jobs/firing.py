@@ -99,7 +99,7 @@ def _fire_slot(job: declare.Job, slot: datetime, now: datetime) -> int:
         _, fresh = Firing.objects.get_or_create(task=job.name, slot=slot, defaults={"fired_at": now})
         if not fresh:
             return 0
-        for client in Client.objects.filter(active=True).order_by("pk"):
+        for client in Client.objects.filter(active__in=(True, not job.scope.closed)).order_by("pk"):
             try:
                 with tenancy.acting_for(client, actor="beat"), transaction.atomic():
                     made += _fire_for_client(job, slot, now)

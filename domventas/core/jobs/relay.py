@@ -29,6 +29,10 @@ UNKNOWN = """
 UPDATE core_taskrun SET state = 'failed', ended_at = %(now)s, note = 'No program declares this job any more.'
 WHERE client_id = %(client)s AND id = ANY(%(ids)s) AND state = 'queued'
 """
+CLOSED = """
+UPDATE core_taskrun SET state = 'skipped', ended_at = %(now)s, note = 'The client is closed.'
+WHERE client_id = %(client)s AND id = ANY(%(ids)s) AND state = 'queued'
+"""
 
 
 def relay(*, limit: int = 200) -> int:
@@ -49,20 +53,31 @@ def _relay_client(client: int, limit: int) -> int:
         if unknown:
             log.error("runs %s of client %s belong to jobs that nobody declares", unknown, client)
             cursor.execute(UNKNOWN, {"client": client, "ids": unknown, "now": clock()})
+        still = _of_closed(client, sent) if sent else set()
+        if still:
+            cursor.execute(CLOSED, {"client": client, "ids": list(still), "now": clock()})
         for run_id, row in sent:
-            if row in rows:
+            if row in rows and run_id not in still:
                 task = declare.TASKS[rows[row].declared]
                 task.apply_async((client, run_id), queue=rows[row].queue, retry=False)
     return len(ids)
 
 
+def _of_closed(client: int, sent: list[tuple[int, str]]) -> set[int]:
+    """Runs that nothing asks for any more, as their client was closed meanwhile."""
+    if Client.objects.filter(pk=client, active=True).exists():
+        return set()
+    rows = declare.rows()
+    return {run_id for run_id, row in sent if row in rows and not rows[row].scope.closed}
+
+
 def each_client(actor: str, work: Callable[[int], int]) -> list[int]:
-    """Do it for every active client, each by itself: the trouble of one holds up no other.
+    """Do it for every client, closed ones too, each by itself: the trouble of one holds up no other.
 
     Raises: what says that database or broker are away, which concerns all.
     """
     found: list[int] = []
-    for client in Client.objects.filter(active=True).order_by("pk").values_list("pk", flat=True):
+    for client in Client.objects.order_by("pk").values_list("pk", flat=True):
         try:
             with tenancy.acting_for(client, actor=actor):
                 found.append(work(client))
