@@ -45,26 +45,26 @@ def request(session: AmazonSession, window: Window) -> str:
 def _asked(session: AmazonSession, ref: str) -> str:
     """Ask for what is left to be asked for, as far as it goes. Raises: BorderError: it did not get anywhere."""
     told: list[str] = []
-    problem: BorderError | None = None
+    got, problem = 0, None
     for report_ref, site in _parts(session, ref):
         if not report_ref and problem is None:
             try:
-                report_ref = reports.create(session, REPORT_TYPE, site.external_id)
+                report_ref, got = reports.create(session, REPORT_TYPE, site.external_id), got + 1
             except BorderError as error:
                 problem = error
         told.append(f"{report_ref}@{site.country}")
-    if problem is not None and ";".join(told) == ref:
+    if problem is not None and not got:
         raise problem
-    return ";".join(told)
+    return ";".join(told) if got else ref
 
 
 def _parts(session: AmazonSession, ref: str) -> Iterator[tuple[str, SiteSpec]]:
+    """The reports in a reference; one of a site that was switched off meanwhile is nobody's concern any more."""
     by_country = {site.country: site for site in session.door.sites}
     for each in ref.split(";"):
         report_ref, _, country = each.partition("@")
-        if country not in by_country:
-            raise Malformed(f"The account sells in no country {country[:10]!r} any more.", operation="reports.get")
-        yield report_ref, by_country[country]
+        if country in by_country:
+            yield report_ref, by_country[country]
 
 
 def poll(session: AmazonSession, report_ref: str) -> ReportState:
@@ -81,9 +81,11 @@ def poll(session: AmazonSession, report_ref: str) -> ReportState:
 
 def download(session: AmazonSession, document_ref: str) -> RawPage:
     """The document of the first of these sites that has one, behind a line that names its site, length and type."""
-    body, seen_at, parts = b"", reading.iso(session.door.clock()), list(_parts(session, document_ref))
+    body, seen_at, name = b"", reading.iso(session.door.clock()), document_ref
+    parts = list(_parts(session, document_ref))
     while parts and not body:
         report_ref, site = parts.pop(0)
+        name = f"{report_ref}@{site.country}"
         state = reports.poll(session, report_ref)
         if state.status in ("processing", "failed"):  # it was done when we asked before
             raise Unavailable("The report of one site is not there any more.", operation="reports.get")
@@ -96,7 +98,7 @@ def download(session: AmazonSession, document_ref: str) -> RawPage:
         content_type="application/octet-stream",
         next_token=";".join(f"{ref}@{site.country}" for ref, site in parts),
         context={"seen_at": seen_at},
-        name=f"{report_ref}@{site.country}",
+        name=name,
     )
 
 

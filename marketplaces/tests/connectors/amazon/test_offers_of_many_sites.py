@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -117,6 +118,16 @@ def test_every_sites_report_is_asked_for_and_fetched_once(europe: Europe) -> Non
     assert len(countries) == 16
     assert (europe.created, europe.fetched) == (countries, countries)
     assert [offer.site for offer in found] == [site.code for site in EUROPE]
+
+
+def test_a_site_switched_off_meanwhile_stops_no_other(europe: Europe) -> None:
+    ref = europe.asked()
+    left = tuple(site for site in EUROPE if site.country != "FR")
+    europe.session.door = replace(europe.session.door, sites=left)
+    assert offers.poll(europe.session, ref).status == "done"
+    assert [offer.site for offer in europe.read(ref)] == [site.code for site in left]
+    europe.session.door = replace(europe.session.door, sites=EUROPE[:1])
+    assert list(europe.read("50020018FR@FR")) == []
 
 
 def test_what_was_asked_for_is_kept_when_the_next_request_fails(europe: Europe) -> None:
