@@ -40,6 +40,18 @@ def rows(value: Any, path: str) -> list[Row]:
     return value
 
 
+def listed(value: Any, path: str) -> list[Any]:
+    """The records of a page, for `each`, which sets those aside that are no objects; None reads as an empty list.
+
+    Raises: Malformed: no list, or one in which nothing is an object: then it is the answer that is wrong.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or (value and not any(isinstance(one, dict) for one in value)):
+        raise Malformed(f"{path} is no list of objects.", path=path)
+    return value
+
+
 def part(row: Row, name: str) -> Row:
     """A nested object; missing or null reads as an empty one."""
     value = row.get(name)
@@ -129,10 +141,14 @@ def iso(moment: datetime) -> str:
 
 
 def each(
-    found: Iterable[Row], path: str, id_name: str, read: Callable[[Row], Iterator[Translated]]
+    found: Iterable[Any], path: str, id_name: str, read: Callable[[Row], Iterator[Translated]]
 ) -> Iterator[Translated]:
     """Translate rows one by one: a bad one becomes `Rejected`, its neighbors go on."""
     for i, row in enumerate(found):
+        if not isinstance(row, dict):
+            excerpt = json.dumps(row, default=str, ensure_ascii=False).encode()
+            yield Rejected(path=f"{path}[{i}]", reason="This is no object.", excerpt=excerpt)
+            continue
         try:
             done = list(read(row))
         except (Malformed, KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

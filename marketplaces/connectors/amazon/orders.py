@@ -121,7 +121,7 @@ def translate(page: RawPage) -> Iterator[Translated]:
         return reading.each([part(body, "order")], "order", "orderId", _order)
     if "orders" not in body:
         raise Malformed("The answer holds no list of orders.", path="orders")
-    return reading.each(rows(body["orders"], "orders"), "orders", "orderId", _order)
+    return reading.each(reading.listed(body["orders"], "orders"), "orders", "orderId", _order)
 
 
 def _object(body: object) -> Row:

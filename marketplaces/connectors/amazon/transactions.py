@@ -47,7 +47,7 @@ def translate(page: RawPage) -> Iterator[Translated]:
     body = strict_json(page.body)
     if not isinstance(body, dict) or not isinstance(body.get("payload"), dict):
         raise Malformed("The answer holds no payload.", path="payload")
-    found = rows(body["payload"].get("transactions"), "payload.transactions")
+    found = reading.listed(body["payload"].get("transactions"), "payload.transactions")
     return reading.each(found, "payload.transactions", "transactionId", _transaction)
 
 

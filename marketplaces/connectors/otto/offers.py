@@ -38,7 +38,7 @@ def fetch(session: OttoSession, window: Window, token: str) -> RawPage:
     params = {"limit": "100", "page": token or "0"}
     answer = session.call("GET", "/v5/products", operation="products.list", params=params)
     body = body_of(answer)
-    skus = [str(row.get("sku")) for row in _list(body, "productVariations")]
+    skus = [str(row.get("sku")) for row in _list(body, "productVariations") if isinstance(row, dict)]
     found = {name: [known[sku] for sku in skus if sku in known] for name, known in beside.items()}
     if not token:  # rows nobody can tell a SKU of are set aside with the first page
         found = {name: rows + beside[name].get("", {}).get("rows", []) for name, rows in found.items()}
@@ -74,13 +74,13 @@ def _beside(session: OttoSession) -> dict[str, dict[str, Row]]:
 
 def _all(session: OttoSession, path: str, operation: str, *, limit: str, key: str, read: Any) -> dict[str, Row]:
     found: dict[str, Row] = {}
-    odd: list[Row] = []
+    odd: list[Any] = []
     token = ""
     for _ in range(_MOST_PAGES):
         params = {"limit": limit, **({key: token} if token else {})}
         body = body_of(session.call("GET", path, operation=operation, params=params))
         for row in read(body):
-            sku = row.get("sku")
+            sku = row.get("sku") if isinstance(row, dict) else None
             if isinstance(sku, str) and sku:
                 found[sku] = row
             else:
@@ -91,10 +91,10 @@ def _all(session: OttoSession, path: str, operation: str, *, limit: str, key: st
     raise Malformed(f"The pages of {path} do not end.", operation=operation)
 
 
-def _list(body: Row, name: str) -> list[Row]:
+def _list(body: Row, name: str) -> list[Any]:
     if name not in body:
         raise Malformed(f"The answer holds no {name}.", path=name)
-    return rows(body[name], name)
+    return reading.listed(body[name], name)
 
 
 def translate(page: RawPage) -> Iterator[Translated]:
@@ -108,7 +108,7 @@ def translate(page: RawPage) -> Iterator[Translated]:
         _list(body["products"], "productVariations"), "products.productVariations", "sku",
         lambda row: _offer(row, statuses, stock, seen_at),
     )  # fmt: skip
-    odd = (reading.each(rows(body.get(name), name), name, "sku", _needs_sku) for name in ("statuses", "quantities"))
+    odd = (reading.each(body.get(name) or (), name, "sku", _needs_sku) for name in ("statuses", "quantities"))
     return chain(products, *odd)
 
 
@@ -119,7 +119,8 @@ def _needs_sku(row: Row) -> Iterator[Translated]:
 
 
 def _by_sku(body: Row, name: str) -> dict[str, Row]:
-    return {row["sku"]: row for row in rows(body.get(name), name) if isinstance(row.get("sku"), str)}
+    told = (row for row in body.get(name) or () if isinstance(row, dict))
+    return {row["sku"]: row for row in told if isinstance(row.get("sku"), str)}
 
 
 def _offer(row: Row, statuses: dict[str, Row], stock: dict[str, Row], seen_at: datetime) -> Iterator[Translated]:

@@ -94,7 +94,7 @@ def translate(page: RawPage) -> Iterator[Translated]:
     body = strict_json(page.body)
     if not isinstance(body, dict) or "resources" not in body:
         raise Malformed("The answer holds no list of orders.", path="resources")
-    return reading.each(rows(body["resources"], "resources"), "resources", "salesOrderId", _order)
+    return reading.each(reading.listed(body["resources"], "resources"), "resources", "salesOrderId", _order)
 
 
 def _order(row: Row) -> Iterator[Translated]:

@@ -67,8 +67,9 @@ class MiraklSession:
         offset, before = _offset(token)
         answer = self.get(path, {**params, "max": str(PAGE), "offset": str(offset)}, operation=operation)
         body = body_of(answer)
-        total, found = reading.count(body, "total_count"), reading.rows(body.get(rows), rows)
-        got = len({str(row.get(key, f"row {n}")) for n, row in enumerate(found)})
+        total, found = reading.count(body, "total_count"), reading.listed(body.get(rows), rows)
+        named = (row if isinstance(row, dict) else {} for row in found)
+        got = len({str(row.get(key, f"row {n}")) for n, row in enumerate(named)})
         if not got and offset < total:
             raise Malformed(f"The answer counts {total} rows but brings none from {offset} on.", operation)
         moved = max(0, before - total) if before is not None else 0

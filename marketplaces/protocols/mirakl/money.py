@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from marketplaces.errors import Malformed
@@ -14,7 +14,7 @@ from marketplaces.port import RawPage, Translated, Window
 from marketplaces.protocols import reading
 from marketplaces.protocols.mirakl.client import MiraklSession
 from marketplaces.protocols.mirakl.operator import Operator
-from marketplaces.protocols.reading import Row, part, rows, text
+from marketplaces.protocols.reading import Row, part, text
 from marketplaces.records import (
     Drift,
     MoneyEvent,
@@ -47,17 +47,18 @@ def fetch_cycles(session: MiraklSession, window: Window, token: str) -> RawPage:
     return session.seek_page("/api/seller-billing-cycles", params, token, 1000, operation="SBC11")
 
 
-def _data(page: RawPage) -> list[Row]:
+def _data(page: RawPage) -> list[Any]:
     body = strict_json(page.body)
     if not isinstance(body, dict) or "data" not in body:
         raise Malformed("The answer holds no data.", path="data")
-    return rows(body["data"], "data")
+    return reading.listed(body["data"], "data")
 
 
 def translate_log(page: RawPage, operator: Operator) -> Iterator[Translated]:
     """Log lines of one page; each one is a line of its billing cycle's settlement."""
-    places = itertools.count(1)
-    return reading.each(_data(page), "data", "id", lambda row: _transaction(row, operator, next(places)))
+    data = _data(page)
+    places = (place for place, row in enumerate(data, 1) if isinstance(row, dict))
+    return reading.each(data, "data", "id", lambda row: _transaction(row, operator, next(places)))
 
 
 def _transaction(row: Row, operator: Operator, ordinal: int) -> Iterator[Translated]:

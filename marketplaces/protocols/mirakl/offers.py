@@ -29,7 +29,7 @@ def translate(page: RawPage, operator: Operator) -> Iterator[Translated]:
         raise Malformed("The answer holds no list of offers.", path="offers")
     seen_at = reading.instant(page.context, "seen_at")
     return reading.each(
-        rows(body["offers"], "offers"), "offers", "offer_id", lambda row: _offer(row, operator, seen_at)
+        reading.listed(body["offers"], "offers"), "offers", "offer_id", lambda row: _offer(row, operator, seen_at)
     )
 
 

@@ -83,7 +83,8 @@ def translate(page: RawPage, operator: Operator) -> Iterator[Translated]:
     body = strict_json(page.body)
     if not isinstance(body, dict) or "orders" not in body:
         raise Malformed("The answer holds no list of orders.", path="orders")
-    return reading.each(rows(body["orders"], "orders"), "orders", "order_id", lambda row: _order(row, operator))
+    found = reading.listed(body["orders"], "orders")
+    return reading.each(found, "orders", "order_id", lambda row: _order(row, operator))
 
 
 def _order(row: Row, operator: Operator) -> Iterator[Translated]:

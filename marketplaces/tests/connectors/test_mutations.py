@@ -108,6 +108,12 @@ def test_a_spoiled_record_goes_alone(connector: Connector, name: str, url: str, 
         assert len(found) <= len(good) + 1, told
         count += 1
         quarantined += len(found) - len(kept)
+    for odd in (None, "text", 7, [], [{}]):
+        rows[:] = [first, odd, last]
+        found = translated(flow, richest, body)
+        kept = [item for item in found if not isinstance(item, Rejected)]
+        assert all(item in kept for item in good), odd
+        assert len(found) == len(good) + 1, odd
     assert count > 100
     assert quarantined > 0
     record_fault(f"{count} mutations of one {name} record of {connector.label}", unhandled=0, neighbors_lost=0,
