@@ -124,6 +124,16 @@ def test_a_deferred_booking_says_why_and_until_when(amazon: Account) -> None:
     assert not Discrepancy.objects.exists()
 
 
+def test_a_booking_deferred_without_a_day_waits_and_one_released_later_is_not_missing(amazon: Account) -> None:
+    waiting, later = a_sale(amazon), a_sale(amazon, "O-2")
+    booked(amazon, "O-1", "deferred", None, "business invoice")
+    booked(amazon, "O-2", "released", None)
+    empty_statement(amazon)
+    reconcile(now=at(LATE))
+    assert (state(waiting), state(later)[0]) == (("deferred", "business invoice"), "overdue")
+    assert not Discrepancy.objects.exists()
+
+
 def test_a_release_counts_from_its_own_day(amazon: Account) -> None:
     line = a_sale(amazon)
     empty_statement(amazon)
