@@ -62,6 +62,14 @@ def test_the_warehouses_own_cost_wins_over_the_one_for_everywhere(lamp: Sku) -> 
     }  # fmt: skip
 
 
+def test_the_vendor_asked_for_wins_over_any_vendor_and_that_over_another(lamp: Sku) -> None:
+    load(row(1, vendor="ACME", purchase=Decimal("4.00")), row(2, valid_from=date(2026, 4, 1)))
+    found = {vendor: cost_of(lamp.pk, MAY, vendor=vendor) for vendor in ("ACME", "OTHER", None)}
+    assert {vendor: cost and cost.purchase for vendor, cost in found.items()} == {
+        "ACME": Decimal("4.00"), "OTHER": Decimal("4.20"), None: Decimal("4.20"),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("recoverable", "total"), [(True, "4.20"), (False, "4.998")])
 def test_tax_is_a_cost_only_where_it_cannot_be_recovered(lamp: Sku, recoverable: bool, total: str) -> None:
     load(row(vat_rate=Decimal("0.19"), is_vat_recoverable=recoverable))

@@ -53,9 +53,9 @@ def pay(of: Account, line: OrderLine, *, event: str = "sale", ref: str = "S1", *
     return settled(of, [(line, event, kind, amount) for kind, amount in rows.items() if amount], ref=ref)
 
 
-def empty_statement(of: Account, *, until: date = date(2026, 10, 12)) -> Settlement:
+def empty_statement(of: Account, *, until: date = date(2026, 10, 12), ref: str = "S0") -> Settlement:
     """A statement over the weeks in which the line should have been paid, without it."""
-    return settled(of, [], ref="S0", start=until - timedelta(days=28))
+    return settled(of, [], ref=ref, start=until - timedelta(days=28))
 
 
 def booked(of: Account, ref: str, state: str, release_at: datetime | None, reason: str = "") -> Transaction:
@@ -132,6 +132,28 @@ def test_a_booking_deferred_without_a_day_waits_and_one_released_later_is_not_mi
     reconcile(now=at(LATE))
     assert (state(waiting), state(later)[0]) == (("deferred", "business invoice"), "overdue")
     assert not Discrepancy.objects.exists()
+
+
+def test_what_is_said_to_be_in_a_statement_was_released_when_it_was_booked(amazon: Account) -> None:
+    line = a_sale(amazon)
+    row = booked(amazon, "O-1", "settled", None)
+    reconcile(now=at(RELEASED - timedelta(days=1)))
+    assert (state(line)[0], Receivable.objects.get().release_on) == ("due", row.posted_at.date())
+
+
+@pytest.mark.parametrize(("first", "reason"), [("loaded", "not_in_settlement"), ("waiting", "settlement_absent")])
+def test_a_statement_without_a_beginning_begins_where_the_one_before_ended(
+    amazon: Account, first: str, reason: str
+) -> None:
+    line = a_sale(amazon)
+    ends = {"S1": RELEASED + timedelta(days=4), "S2": RELEASED + timedelta(days=11)}
+    for ref, end in ends.items():
+        head = empty_statement(amazon, until=end, ref=ref)
+        status = first if ref == "S1" else "loaded"
+        Settlement.objects.filter(pk=head.pk).update(period_start=None, status=status)
+    reconcile(now=at(LATE))
+    assert state(line) == ("overdue", reason)
+    assert Discrepancy.objects.exists() == (first == "loaded")
 
 
 def test_a_release_counts_from_its_own_day(amazon: Account) -> None:

@@ -46,6 +46,14 @@ def test_an_order_that_comes_later_in_another_currency_does_not_take_the_money(a
     assert resolve_awaiting() == 0
 
 
+def test_a_line_that_waited_keeps_the_site_it_names_itself(amazon: Account) -> None:
+    lines = [line("41.85", order_ref="O1", order_line_ref="L1", at="Amazon.fr")]
+    ingest(amazon, settlement(lines, "41.85"), raw_id=1, source="api", now=NOW)
+    order(amazon, "O1")
+    assert resolve_awaiting() == 1
+    assert SettlementLine.objects.get().site == "amazon.fr"
+
+
 def test_a_correction_below_zero_takes_the_announced_transfer_back(amazon: Account) -> None:
     ingest(amazon, settlement([line("41.85")], "41.85"), raw_id=1, source="api", now=NOW)
     assert Payout.objects.get().amount == Decimal("41.85")
