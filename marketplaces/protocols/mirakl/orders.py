@@ -123,6 +123,7 @@ def _line(row: Row, order: Row, mode: str, operator: Operator, drift: list[Drift
     )
     # Pieces canceled one by one leave the line's quantity: together they are what was ordered.
     ordered = quantity + canceled if status not in _GONE else max(quantity, canceled)
+    sent = None if status is LineStatus.UNKNOWN else quantity if status in _SENT else 0
     return OrderLineRecord(
         external_id=text(row, "order_line_id"),
         offer_ref=reading.maybe_text(row, "offer_id"),
@@ -130,7 +131,7 @@ def _line(row: Row, order: Row, mode: str, operator: Operator, drift: list[Drift
         product_ref=reading.maybe_text(row, "product_sku"),
         title=reading.maybe_text(row, "product_title") or "",
         quantity=ordered,
-        quantity_shipped=quantity if status in _SENT else 0,
+        quantity_shipped=sent,
         quantity_canceled=ordered if status in _GONE else canceled,
         status=status,
         raw_status=raw,

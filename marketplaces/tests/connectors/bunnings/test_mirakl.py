@@ -100,13 +100,15 @@ def test_tax_is_a_charge_of_its_own_only_where_it_stands_beside_the_price() -> N
         ("CANCELED", 2, 2, (2, 0, 2, LineStatus.CANCELED)),
         ("CANCELED", 0, 2, (2, 0, 2, LineStatus.CANCELED)),
         ("REFUSED", 2, 0, (2, 0, 2, LineStatus.REFUSED)),
+        ("ON_THE_MOON", 2, 1, (3, None, 1, LineStatus.UNKNOWN)),
     ],
 )
 def test_ordered_sent_and_canceled_pieces(
-    state: str, quantity: int, canceled: int, expected: tuple[int, int, int, LineStatus]
+    state: str, quantity: int, canceled: int, expected: tuple[int, int | None, int, LineStatus]
 ) -> None:
     gone = [{"id": "c1", "quantity": canceled}] if canceled else []
-    line = one(order(order_line_state=state, quantity=quantity, cancelations=gone)).lines[0]
+    read = translate(page("orders", [order(order_line_state=state, quantity=quantity, cancelations=gone)]), OPERATOR)
+    (line,) = next(found for found in read if isinstance(found, OrderRecord)).lines
     assert (line.quantity, line.quantity_shipped, line.quantity_canceled, line.status) == expected
 
 
