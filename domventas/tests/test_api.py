@@ -290,6 +290,22 @@ def test_guessing_tokens_is_slowed_down_by_address(client_dv: Client, small_budg
     assert asks(client_dv)("me").status_code == 200, "who has a token is not held up by others"
 
 
+def test_behind_a_proxy_one_guesser_does_not_speak_for_all(
+    client_dv: Client, small_budget: None, settings: Any
+) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+    def guess(address: str) -> int:
+        seen = {"Authorization": "Bearer guess", "X-Forwarded-For": f"1.1.1.1, {address}"}
+        return int(Browser(headers=seen).get("/api/v1/me").status_code)
+
+    here, there = (f"10.0.{client_dv.pk % 250}.{n}" for n in (1, 2))
+    for address in (here, there):
+        redis.Redis.from_url(site.REDIS_URL).delete(f"api:wrong:{address}")
+    assert [guess(here) for _n in range(6)] == [401] * 5 + [429]
+    assert guess(there) == 401
+
+
 def test_without_valkey_the_api_goes_on(client_dv: Client, settings: Any) -> None:
     settings.REDIS_URL = "unix:///nowhere/valkey.sock?db=0"
     assert asks(client_dv)("me").status_code == 200

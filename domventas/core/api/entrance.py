@@ -13,6 +13,7 @@ from django.utils.timezone import now as clock
 from domventas.core import tenancy
 from domventas.core.api import once, pace, tokens
 from domventas.core.api.problems import problem
+from domventas.core.signin.session import address_of
 
 PREFIX: Final = "/api/"
 #: Neither token nor client: the description of the API, which holds no data.
@@ -62,9 +63,8 @@ def enter(request: Any, get_response: GetResponse) -> HttpResponseBase:
 
 def _stranger(request: Any) -> HttpResponseBase:
     """Without a good token: told so, and slowed down by address."""
-    wrong = pace.take(
-        f"wrong:{request.META.get('REMOTE_ADDR', '')}", per_minute=pace.WRONG_PER_MINUTE, burst=pace.WRONG_BURST
-    )
+    key = f"wrong:{address_of(request)}"
+    wrong = pace.take(key, per_minute=pace.WRONG_PER_MINUTE, burst=pace.WRONG_BURST)
     if not wrong.allowed:
         return problem(request, 429, "Too many requests without a good token.", headers=wrong.headers(pace.WRONG_BURST))
     told = "Send a token as “Authorization: Bearer dv_…”; it may be wrong, revoked or run out."
