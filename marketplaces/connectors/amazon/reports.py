@@ -53,11 +53,19 @@ def _found(row: dict[str, Any] | reading.Row) -> ReportFound:
     return ReportFound(
         report_ref=text(row, "reportId"),
         document_ref=reading.maybe_text(row, "reportDocumentId") or "",
-        since=reading.maybe_instant(row, "dataStartTime"),
-        until=reading.maybe_instant(row, "dataEndTime"),
+        since=_time(row, "dataStartTime"),
+        until=_time(row, "dataEndTime"),
         status=STATES.get(str(row.get("processingStatus")), "processing"),
-        made_at=reading.maybe_instant(row, "createdTime"),
+        made_at=_time(row, "createdTime"),
     )
+
+
+def _time(row: reading.Row, name: str) -> datetime | None:
+    """A time we can do without: one that cannot be read must not hide the report, nor the others of the list."""
+    try:
+        return reading.maybe_instant(row, name)
+    except (Malformed, OverflowError):
+        return None
 
 
 def create(session: AmazonSession, report_type: str, marketplace_id: str) -> str:

@@ -178,3 +178,15 @@ def test_an_answer_without_a_list_of_reports_is_not_taken_for_an_empty_one(
     httpserver.expect_request("/amazon/eu/reports/2021-06-30/reports").respond_with_json(body)
     with pytest.raises(Malformed):
         settlements.discover(session, WINDOW, "")
+
+
+def test_a_time_that_cannot_be_read_hides_no_report(httpserver: HTTPServer, session: AmazonSession) -> None:
+    kind = {"reportType": settlements.REPORT_TYPE, "processingStatus": "DONE"}
+    listed = [
+        kind
+        | {"reportId": "1", "dataStartTime": "yesterday", "createdTime": 7, "dataEndTime": "0001-01-01T00:00+14:00"},
+        kind | {"reportId": "2", "dataStartTime": "2026-10-01T00:00:00Z"},
+    ]
+    httpserver.expect_request("/amazon/eu/reports/2021-06-30/reports").respond_with_json({"reports": listed})
+    found, _ = settlements.discover(session, WINDOW, "")
+    assert [(report.report_ref, report.since is None) for report in found] == [("1", True), ("2", False)]
