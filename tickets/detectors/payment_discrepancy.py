@@ -29,6 +29,7 @@ ACTIONS = {
     Cause.HEADER_MISMATCH: gettext_lazy("Ask for the statement again; the unexplained line carries the difference."),
     Cause.PRICE_DIFFERS: gettext_lazy("Compare the order with the statement line."),
     Cause.UNEXPECTED: gettext_lazy("Find out what was charged; claim it or add a rule."),
+    Cause.ROUNDING: gettext_lazy("Ask the marketplace how it rounds, or accept it until a day."),
     Cause.RATE_CHANGED: gettext_lazy("Accept the new rate as a rule from that day, or claim all of them."),
 }
 

@@ -13,7 +13,7 @@ from domventas.tests.filler import NOW, make
 from finance.models import Discrepancy
 from marketplaces.models import Account
 from tickets.detector import Level, Look, Seen
-from tickets.detectors.payment_discrepancy import payment_discrepancy
+from tickets.detectors.payment_discrepancy import ACTIONS, payment_discrepancy
 
 
 @pytest.fixture
@@ -68,3 +68,7 @@ def test_a_claim_that_ends_soon_is_a_deadline_and_a_later_one_is_none(account: A
     discrepancy(account, "a", claim_until=NOW.date() + timedelta(days=14))
     discrepancy(account, "b", claim_until=NOW.date() + timedelta(days=15))
     assert [item.deadline_at is not None for item in seen()] == [True, False]
+
+
+def test_every_cause_says_what_to_do() -> None:
+    assert set(ACTIONS) == set(Discrepancy.Cause)
