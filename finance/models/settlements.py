@@ -147,8 +147,9 @@ class SettlementLine(ClientPart):
                 fields=["client", "id"],
                 name="settlementline_orphaned_idx",
                 condition=models.Q(
-                    ~models.Q(order_ref=""), ~models.Q(event="account"), order_line=None, reverses=None,
-                    reversed_in=None, state__in=["reconciled", "tolerated", "discrepancy"],
+                    ~models.Q(order_ref=""), ~models.Q(event="account"),
+                    models.Q(state__in=["reconciled", "tolerated", "discrepancy"]) | models.Q(cause="no_rule"),
+                    order_line=None, reverses=None, reversed_in=None,
                 ),
             ),
         ]  # fmt: skip

@@ -276,8 +276,8 @@ ORPHANED: Final = """
 WITH orphaned AS (
     UPDATE finance_settlementline SET state = 'awaiting', cause = ''
     WHERE client_id = %(client)s AND NOT order_ref = '' AND NOT event = 'account' AND order_line_id IS NULL
-      AND reverses IS NULL AND reversed_in IS NULL AND state IN ('reconciled', 'tolerated', 'discrepancy')
-      AND kind <> 'unexplained'
+      AND reverses IS NULL AND reversed_in IS NULL
+      AND (state IN ('reconciled', 'tolerated', 'discrepancy') OR cause = 'no_rule') AND kind <> 'unexplained'
     RETURNING id
 )
 UPDATE finance_reconcilemark SET rules_digest = '' WHERE client_id = %(client)s AND EXISTS (SELECT FROM orphaned)

@@ -216,3 +216,14 @@ def test_a_wrong_refund_is_found_although_another_is_to_come(amazon: Account) ->
     SettlementLine.objects.filter(settlement=head).update(refund_ref="R1")
     reconcile(now=NOW)
     assert [cause for cause, _amount in causes()] == ["refund_fee_wrong"]
+
+
+def test_a_missing_rule_goes_with_the_order_that_asked_for_it(amazon: Account) -> None:
+    line = sold(amazon, "O-1", {}, sku=article(), fulfillment="seller")
+    settled(amazon, booked(line, storage_fee="-2.00"))
+    reconcile(now=NOW)
+    assert set(SettlementLine.objects.values_list("state", "cause")) == {("awaiting", "no_rule")}
+    line.order.delete()
+    reconcile(now=NOW)
+    assert set(SettlementLine.objects.values_list("state", "cause")) == {("awaiting", "")}
+    assert not RuleGap.objects.exists()
