@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.backends.postgresql.psycopg_any import NumericRange
 from django.test.utils import CaptureQueriesContext
 
+from domventas.core.testing import statements
 from finance.models import FeeKindMap, FeeRule, Payout, RefundRule, Settlement, SettlementLine
 from finance.selectors.settlements import is_balanced, sums_by_kind, unknown_kinds
 from finance.services.reconcile import reconcile
@@ -307,21 +308,18 @@ def test_the_header_announces_the_transfer(amazon: Account) -> None:
 
 @pytest.mark.parametrize("changed", [False, True])
 def test_the_number_of_statements_does_not_grow_with_the_lines(amazon: Account, changed: bool) -> None:
-    for ref in ("S1", "S2"):  # until there are rows, the tables are counted for the planner each time
-        book(amazon, [line("1.00", order_ref=ref)], "1.00", ref=ref)
+    book(amazon, [line("1.00", order_ref="S1")], "1.00", ref="S1")  # some things an account is asked once
     counts = []
     for size in (20, 2000):
         ref = f"S{size}"
         lines = [line("1.00", row=n, order_ref=f"O-{n}") for n in range(size)]
         if changed:
             book(amazon, lines[1:], f"{size - 1}.00", ref=ref)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             book(amazon, lines, f"{size}.00", ref=ref)
-        counts.append(len(queries))
+        counts.append(statements(queries))
     assert counts[0] == counts[1]
-    assert SettlementLine.objects.count() == 2022
+    assert SettlementLine.objects.count() == 2021
 
 
 def test_another_client_sees_nothing(amazon: Account, client2: Any) -> None:

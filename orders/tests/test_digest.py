@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from domventas.core.testing import statements
 from marketplaces.records import FeeKind, OrderRecord
 from orders.models import Order, OrderLine
 from orders.services.digest import digest
@@ -22,14 +23,14 @@ def ingested(shop: Shop, records: list[OrderRecord], **how: bool) -> tuple[Inges
     """What became of them, and in how many statements."""
     with CaptureQueriesContext(connection) as queries:
         done = ingest(shop.account, records, now=NOW + timedelta(hours=1), **how)
-    return done, len(queries)
+    return done, statements(queries)
 
 
 def test_records_that_are_the_stored_ones_cost_one_question(shop: Shop) -> None:
     page = [order(n) for n in range(60)]
     ingest(shop.account, page, now=NOW)
-    done, statements = ingested(shop, page)
-    assert (done.seen, done.written, statements) == (60, 0, 4)  # lock, digests, and the savepoint around
+    done, asked = ingested(shop, page)
+    assert (done.seen, done.written, asked) == (60, 0, 4)  # lock, digests, and the savepoint around
     changed = [replace(page[0], alias="other", updated_at=page[0].updated_at + timedelta(hours=1)), *page[1:]]
     done, _ = ingested(shop, changed)
     assert done.written == 2  # the order and its buyer, who comes with every newer one

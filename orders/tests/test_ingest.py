@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from domventas.core.testing import statements
 from marketplaces.records import ChargeRecord, FeeKind, LineStatus, OrderRecord, RefundRecord
 from orders.models import BuyerContact, Order, OrderCharge, OrderEvent, OrderException, OrderLine, OrderRefund
 from orders.selectors import days, detail
@@ -319,11 +320,11 @@ def test_the_number_of_statements_is_the_same_for_two_and_for_twenty_orders(shop
             for n in range(count)
         ]
 
-    def statements(records: list[OrderRecord]) -> int:
+    def asked(records: list[OrderRecord]) -> int:
         with CaptureQueriesContext(connection) as queries:
             ingest(shop.account, records, now=NOW)
-        return len(queries)
+        return statements(queries)
 
     assert shop.account.channel_sites  # asked once for an account, however many pages follow
     for status in (LineStatus.TO_SHIP, LineStatus.SHIPPED, LineStatus.SHIPPED):
-        assert statements(page("a", 2, status)) == statements(page("b", 20, status))
+        assert asked(page("a", 2, status)) == asked(page("b", 20, status))
