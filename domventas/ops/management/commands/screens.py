@@ -49,6 +49,7 @@ PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "ticket": ("/tickets/", "main a[href*='/tickets/']:not([href*='/admin/'], [href*='?'], [href$='/tickets/'])"),
     "are-we-paid": ("/money/paid/",),
     "findings": ("/money/findings/",),
+    "statement-files": ("/money/files/",),
     "settlements": ("/money/settlements/",),
     "workbench": (
         "/money/settlements/?account=amazon-eu&status=inconsistent",
