@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.postgres.fields.ranges import DateRange
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import NumericRange
 
 from catalog.models import Sku
@@ -22,6 +22,7 @@ from finance.models import (
     SettlementLine,
     Tolerance,
 )
+from finance.services.reconcile import reconcile
 from finance.testing import site as make_site
 from finance.testing import sku as make_sku
 from marketplaces.models import Account
@@ -207,3 +208,13 @@ def tuples_written() -> int:
             " WHERE relname LIKE 'finance\\_%'"
         )
         return int(cursor.fetchone()[0])
+
+
+def what_a_full_run_changes(stored: Callable[[], set[Any]], now: datetime) -> list[str]:
+    """Everything a full run would store otherwise, of what `stored` tells; it is undone."""
+    before = stored()
+    with transaction.atomic():
+        done = reconcile(now=now, full=True)
+        after = stored()
+        transaction.set_rollback(True)
+    return sorted(map(str, before ^ after)) or [str(done)] * bool(done.written)

@@ -14,22 +14,14 @@ from domventas.core.models import Client
 from domventas.core.roles import Role
 from finance.models import Discrepancy, RuleGap
 from finance.services.reconcile import reconcile
-from finance.testing import account
 from finance.tests.desk import RIGHT, browser
-from finance.tests.golden import NOW, article, rules, settled, sold, verdicts
+from finance.tests.golden import NOW, article, settled, sold, verdicts
 from marketplaces.models import Account
 from orders.models import OrderLine
 
 pytestmark = pytest.mark.db
 
 GOODS = {"item_price": "41.85", "item_tax": "7.95"}
-
-
-@pytest.fixture
-def amazon(acting: Any) -> Account:
-    """An Amazon account in Germany with its schedule."""
-    rules("amazon.de")
-    return account("amazon-eu", sites=["amazon.de"])
 
 
 def wrong(of: Account, sku: Sku) -> OrderLine:

@@ -31,13 +31,6 @@ RIGHT = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
 TODAY = NOW.date()
 
 
-@pytest.fixture
-def amazon(acting: Any) -> Account:
-    """An Amazon account in Germany with its schedule."""
-    rules("amazon.de")
-    return account("amazon-eu", sites=["amazon.de"])
-
-
 def a_sale(of: Account, ref: str = "O-1", **how: Any) -> OrderLine:
     """One piece for 49.80."""
     return sold(of, ref, GOODS, sku=article(), **how)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +14,6 @@ from django.utils.timezone import now as clock
 
 from domventas.core.models import Client
 from domventas.core.roles import Role
-from domventas.core.tenancy import acting_for
 from finance.models import Discrepancy, FeeRule, Settlement, SkuCost
 from finance.pages import paid_tables
 from finance.selectors import workbench
@@ -30,20 +28,6 @@ from marketplaces.models import Account
 pytestmark = pytest.mark.db
 
 PAGES = ("paid/", "settlements/", "findings/", "owed/", "owed/?state=all")
-
-
-@pytest.fixture
-def amazon(client_dv: Client) -> Iterator[Account]:
-    """An Amazon account in Germany with its schedule."""
-    with acting_for(client_dv, actor="test"):
-        rules("amazon.de")
-        yield account("amazon-eu", sites=["amazon.de"])
-
-
-@pytest.fixture
-def staff(client_dv: Client) -> Browser:
-    """A person in finance."""
-    return browser(client_dv, Role.FINANCE)
 
 
 def post(person: Browser, path: str, data: dict[str, Any], **how: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,32 +12,17 @@ from django.utils.formats import date_format
 from django.utils.timezone import now as clock
 
 from domventas.core.models import Client
-from domventas.core.roles import Role
 from domventas.core.templatetags.figures import money, money_plain
 from domventas.core.tenancy import acting_for
 from finance.models import Discrepancy, Payout, Receivable, RuleGap, Settlement, SettlementLine
 from finance.services import discrepancies
 from finance.services.reconcile import reconcile
 from finance.testing import account
-from finance.tests.desk import GOODS, HOME, RIGHT, browser, open_sum, queries, rows_of, text, today
+from finance.tests.desk import GOODS, HOME, RIGHT, open_sum, queries, rows_of, text, today
 from finance.tests.golden import article, dec, refunded, rules, settled, sold
 from marketplaces.models import Account
 
 pytestmark = pytest.mark.db
-
-
-@pytest.fixture
-def amazon(client_dv: Client) -> Iterator[Account]:
-    """An Amazon account in Germany with its schedule."""
-    with acting_for(client_dv, actor="test"):
-        rules("amazon.de")
-        yield account("amazon-eu", sites=["amazon.de"])
-
-
-@pytest.fixture
-def staff(client_dv: Client) -> Browser:
-    """A person in finance."""
-    return browser(client_dv, Role.FINANCE)
 
 
 def statement(of: Account, rows: list[Any], *, ago: int, ref: str, made: bool = True, total: str | None = None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,33 +10,15 @@ from django.test import Client as Browser
 from django.utils.formats import date_format
 from django.utils.timezone import now as clock
 
-from domventas.core.models import Client
-from domventas.core.roles import Role
-from domventas.core.tenancy import acting_for
 from finance.models import FeeRule, Receivable, Settlement
 from finance.selectors.are_we_paid import absent_settlements
 from finance.services.reconcile import reconcile
-from finance.testing import account
-from finance.tests.desk import GOODS, HOME, browser, open_sum, queries, text, today
-from finance.tests.golden import article, dec, rules, sold
+from finance.tests.desk import GOODS, HOME, open_sum, queries, text, today
+from finance.tests.golden import article, dec, sold
 from finance.tests.test_transfers import paid, week
 from marketplaces.models import Account
 
 pytestmark = pytest.mark.db
-
-
-@pytest.fixture
-def amazon(client_dv: Client) -> Iterator[Account]:
-    """An Amazon account in Germany with its schedule."""
-    with acting_for(client_dv, actor="test"):
-        rules("amazon.de")
-        yield account("amazon-eu", sites=["amazon.de"])
-
-
-@pytest.fixture
-def staff(client_dv: Client) -> Browser:
-    """A person in finance."""
-    return browser(client_dv, Role.FINANCE)
 
 
 def ago(days: int) -> date:

@@ -16,8 +16,7 @@ from finance.selectors.bridge import bridges
 from finance.selectors.receivables import expected_weeks, overdue_or_in_question, roll_forward, sums_by_state
 from finance.services import discrepancies
 from finance.services.reconcile import reconcile
-from finance.testing import account
-from finance.tests.golden import NOW, SOLD, article, dec, refunded, rules, settled, sold
+from finance.tests.golden import NOW, SOLD, article, dec, refunded, settled, sold
 from marketplaces.models import Account
 from orders.models import OrderLine
 
@@ -28,13 +27,6 @@ RIGHT = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
 BACK = {"item_price": "-41.85", "item_tax": "-7.95", "referral_fee": "8.89", "refund_admin_fee": "-1.77"}
 #: Sold on 10 September, delivered on the 13th: released on the 20th, in a statement by the 27th, late from 3 October.
 RELEASED, DUE, LATE = date(2026, 9, 20), date(2026, 9, 27), date(2026, 10, 3)
-
-
-@pytest.fixture
-def amazon(acting: Any) -> Account:
-    """An Amazon account in Germany with its schedule."""
-    rules("amazon.de")
-    return account("amazon-eu", sites=["amazon.de"])
 
 
 def at(day: date) -> datetime:

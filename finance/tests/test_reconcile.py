@@ -18,8 +18,7 @@ from finance.models import Discrepancy, LineReconciliation, SettlementLine
 from finance.selectors.discrepancies import groups, lines_of_group
 from finance.selectors.reconciliation import causes_of, line_beside, settled_share_by_value, states_of, totals
 from finance.services.reconcile import reconcile
-from finance.testing import account
-from finance.tests.golden import NOW, article, dec, fee_rule, rules, settled, sold, tuples_written, verdicts
+from finance.tests.golden import NOW, article, dec, fee_rule, settled, sold, tuples_written, verdicts
 from marketplaces.models import Account
 from orders.models import OrderLine
 
@@ -30,20 +29,6 @@ RIGHT = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
 BACK = {"item_price": "-41.85", "item_tax": "-7.95", "referral_fee": "8.89", "refund_admin_fee": "-1.77"}
 
 Rows = list[tuple[OrderLine | None, str, str, str]]
-
-
-@pytest.fixture
-def amazon(acting: Any) -> Account:
-    """An Amazon account in Germany with its schedule."""
-    rules("amazon.de")
-    return account("amazon-eu", sites=["amazon.de"])
-
-
-@pytest.fixture
-def bunnings(acting: Any) -> Account:
-    """A Bunnings account with its schedule."""
-    rules("bunnings.com.au")
-    return account("bunnings-au", sites=["bunnings.com.au"])
 
 
 def a_sale(of: Account, ref: str = "O-1", **how: Any) -> OrderLine:

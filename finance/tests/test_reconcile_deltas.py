@@ -8,14 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from finance.models import DeviationSum, Discrepancy, Receivable, Settlement, SettlementLine, Transaction
 from finance.services import discrepancies, receivables, steps
 from finance.services import reconcile as reconcile_module
 from finance.services.reconcile import reconcile
-from finance.testing import account
-from finance.tests.golden import article, dec, rules, settled, sold
+from finance.tests.golden import article, dec, settled, sold, what_a_full_run_changes
 from marketplaces.models import Account
 from orders.models import OrderLine
 
@@ -26,13 +24,6 @@ PAID = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
 #: What is charged instead of the right fee: the first two are off by a rate, as a changed rule would be.
 FEES = ("-10.67", "-10.67", "-10.67", "-10.67", "-7.11", "-9.40", "-8.89", "-8.89")
 START = date(2026, 9, 1)
-
-
-@pytest.fixture
-def amazon(acting: Any) -> Account:
-    """An Amazon account in Germany with its schedule."""
-    rules("amazon.de")
-    return account("amazon-eu", sites=["amazon.de"])
 
 
 @pytest.mark.parametrize(
@@ -57,7 +48,7 @@ def test_every_run_leaves_what_a_full_one_would_find(
         _something_else(amazon, week, now, chance)
         reconcile(now=now)
         reconcile(now=now)  # a decision about what is gone ends with the next run
-        assert "\n".join(_what_a_full_run_changes(now)) == ""
+        assert "\n".join(what_a_full_run_changes(_stored, now)) == ""
 
 
 def _sale(of: Account, week: int, n: int, today: date, now: datetime, chance: random.Random) -> OrderLine:
@@ -102,16 +93,6 @@ def _something_else(of: Account, week: int, now: datetime, chance: random.Random
         moved.period_end = (moved.period_end or now) + timedelta(days=chance.choice([-6, 6]))
         moved.is_seen = False
         moved.save()
-
-
-def _what_a_full_run_changes(now: datetime) -> list[str]:
-    """Everything a full run would store otherwise; it is undone."""
-    before = _stored()
-    with transaction.atomic():
-        done = reconcile(now=now, full=True)
-        after = _stored()
-        transaction.set_rollback(True)
-    return sorted(map(str, before ^ after)) or [str(done)] * bool(done.written)
 
 
 def _stored() -> set[tuple[Any, ...]]:

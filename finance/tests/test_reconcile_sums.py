@@ -16,7 +16,7 @@ from finance.selectors.receivables import roll_forward
 from finance.services.proposals import propose
 from finance.services.reconcile import reconcile
 from finance.testing import account
-from finance.tests.golden import NOW, article, dec, fee_rule, refunded, rules, settled, sold, verdicts
+from finance.tests.golden import NOW, article, dec, fee_rule, refunded, settled, sold, verdicts
 from marketplaces.models import Account
 from orders.models import Order, OrderLine
 
@@ -27,20 +27,6 @@ SALE = {**GOODS, "referral_fee": "-8.89", "fulfillment_fee": "-3.87"}
 BACK = {"item_price": "-41.85", "item_tax": "-7.95", "referral_fee": "8.89", "fulfillment_fee": "3.87"}
 
 Rows = list[tuple[OrderLine | None, str, str, str]]
-
-
-@pytest.fixture
-def amazon(acting: Any) -> Account:
-    """An Amazon account in Germany with its schedule."""
-    rules("amazon.de")
-    return account("amazon-eu", sites=["amazon.de"])
-
-
-@pytest.fixture
-def bunnings(acting: Any) -> Account:
-    """A Bunnings account with its schedule: 12 % for tools, and 10 % tax on it as a line of its own."""
-    rules("bunnings.com.au")
-    return account("bunnings-au", sites=["bunnings.com.au"])
 
 
 def booked(line: OrderLine, event: str = "sale", **amounts: str) -> Rows:

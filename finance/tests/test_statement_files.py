@@ -37,12 +37,6 @@ def amazon(client_dv: Client) -> Any:
         yield account()
 
 
-@pytest.fixture
-def staff(client_dv: Client) -> Browser:
-    """A person in finance."""
-    return browser(client_dv, Role.FINANCE)
-
-
 def send(person: Browser, *files: tuple[str, bytes], to: str = "amazon-eu") -> Any:
     """Drop files as the page's form does."""
     uploads = [SimpleUploadedFile(name, body) for name, body in files]

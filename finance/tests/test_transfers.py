@@ -23,13 +23,6 @@ TODAY = NOW.date()  # Friday, 20 November 2026
 MONDAY = date(2026, 11, 16)
 
 
-@pytest.fixture
-def amazon(acting: Any) -> Account:
-    """An Amazon account in Germany with its schedule."""
-    rules("amazon.de")
-    return account("amazon-eu", sites=["amazon.de"])
-
-
 def week(of: Account, ended: date, total: str = "100.00", **more: Any) -> Settlement:
     """A statement of a week, which ends early in the morning of a day."""
     end = datetime(ended.year, ended.month, ended.day, 6, tzinfo=UTC)
