@@ -99,9 +99,10 @@ class Planter:
         return cents
 
     def _on_accounts(self, count: int) -> None:
-        """Rows of the account itself in words nobody has met."""
-        for statement in self.rng.choices(self._seen(), k=count if self._seen() else 0):
-            name, cents = self.rng.choice(_UNHEARD_OF), -self.rng.randrange(900, 9000)
+        """Rows of the account itself in words nobody has met: each once a statement, as one word is one finding."""
+        places = [(statement, name) for statement in self._seen() for name in _UNHEARD_OF]
+        for statement, name in self.rng.sample(places, min(count, len(places))):
+            cents = -self.rng.randrange(900, 9000)
             words = self._account_words(name)
             entry = book(statement, statement.end - timedelta(hours=self.rng.randrange(2, 60)), words, cents)
             self._note("unknown_kind", entry, cents, "open")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 
 from marketplaces.sandbox.world.amounts import line_amounts, referral
 from marketplaces.sandbox.world.build import build_world
+from marketplaces.sandbox.world.faults import _UNHEARD_OF
 from marketplaces.sandbox.world.model import World
 from marketplaces.sandbox.world.places import (
     ACCOUNTS,
@@ -75,6 +77,22 @@ def test_every_fault_is_planted_ten_times_at_otto_in_a_world_of_the_demos_size(w
     counts = Counter(str(row["fault"]) for row in visible if str(row["visible_from"]) <= now.isoformat())
     assert set(counts) == FAULTS
     assert min(counts.values()) >= 10
+
+
+@pytest.mark.parametrize("weekday", range(7))
+def test_a_statement_tells_a_word_nobody_has_met_once_for_the_account(weekday: int) -> None:
+    """Equal words of one statement are one finding, so planted twice one of them would count as missed."""
+    world = make(seed=7, now=datetime(2026, 11, 20 + weekday, tzinfo=UTC), days=40)
+    told = Counter(
+        (statement.ref, row.words)
+        for statements in world.statements.values()
+        for statement in statements
+        for entry in statement.entries
+        if entry.line is None
+        for row in entry.rows
+        if any(re.sub(r"[ _]", "", name.lower()) in re.sub(r"[ _]", "", row.words[-1].lower()) for name in _UNHEARD_OF)
+    )
+    assert sum(told.values()) > 10 and set(told.values()) == {1}
 
 
 def test_no_line_carries_two_faults(world: World) -> None:
